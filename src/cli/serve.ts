@@ -1,0 +1,70 @@
+import { pino } from 'pino';
+import { type Engine, ensureKey, generateKey, Ledger, listKeys, migrate } from '../ledger/index.js';
+import { createApp, listen } from '../server/index.js';
+import { openEngine } from './engine.js';
+import { type Settings, UsageError } from './settings.js';
+
+/** Runs the server until SIGTERM or SIGINT, and then lets what is in flight finish. */
+export async function serve(settings: Settings): Promise<void> {
+  const log = pino({
+    level: settings.logLevel,
+    redact: ['*.headers["x-api-key"]', '*.headers.authorization', 'apiKey', '*.apiKey'],
+  });
+  const engine = await openEngine(settings);
+  const ledger = new Ledger(engine);
+  let draining = false;
+  try {
+    await migrate(engine);
+    const generated = await ensureFirstKey(engine, settings.apiKey);
+    const app = createApp({ ledger, log, isDraining: () => draining });
+    const server = await listenOrExplain(app, settings);
+    announce(server.url, engine, generated);
+    await stopSignal();
+    draining = true;
+    log.info('stopping: finishing what is in flight');
+    await server.close();
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** @returns a key that was generated because there was none at all. */
+async function ensureFirstKey(engine: Engine, apiKey: string | undefined) {
+  if (apiKey !== undefined) {
+    await ensureKey(engine.reader, apiKey, { name: 'TALLYSTICK_API_KEY', scopes: ['*'] });
+    return undefined;
+  }
+  if ((await listKeys(engine.reader)).length > 0) return undefined;
+  const key = generateKey('test');
+  await ensureKey(engine.reader, key, { name: 'first key', scopes: ['*'] });
+  return key;
+}
+
+async function listenOrExplain(app: Parameters<typeof listen>[0], settings: Settings) {
+  try {
+    return await listen(app, settings);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new UsageError(
+      `Cannot listen on ${settings.host}:${settings.port} (${cause}). Set HOST and PORT to a free address.`,
+    );
+  }
+}
+
+function announce(url: string, engine: Engine, generatedKey: string | undefined): void {
+  const lines = [
+    `Tallystick listens on ${url} (API reference: ${url}/reference)`,
+    `Data: ${engine.promise}`,
+  ];
+  if (generatedKey !== undefined) {
+    lines.push(`Test API key, shown this once: ${generatedKey}`);
+  }
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
+  });
+}

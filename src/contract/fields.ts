@@ -1,0 +1,95 @@
+import { z } from 'zod';
+
+/** The fields that requests are made of, with their limits (contract Q2, Q16). */
+
+export const TEXT_MAX = 255;
+export const NAME_MAX = 100;
+export const UNIT_LABEL_MAX = 100;
+export const PAGE_MAX = 100;
+export const PAGE_DEFAULT = 10;
+/** Listing by reference has no paging in Creem's contract, so one page holds much (Q20). */
+export const REFERENCE_PAGE_MAX = 1_000;
+
+// PostgreSQL cannot store NUL, and a lone surrogate has no UTF-8 form.
+const UNSTORABLE = /\0|\p{Surrogate}/u;
+
+/** Text that can be stored and given back unchanged. */
+export function text(max: number) {
+  return z
+    .string()
+    .min(1, 'must not be empty')
+    .max(max, `must have at most ${max} characters`)
+    .refine((value) => !UNSTORABLE.test(value), 'must not contain NUL or a lone surrogate');
+}
+
+export const amount = z
+  .string('must be a string of digits such as "100", not a number')
+  .regex(
+    /^[1-9][0-9]{0,37}$/,
+    'must be a positive whole number of at most 38 digits, such as "100"',
+  )
+  .meta({ description: "A positive integer in the account's unit.", examples: ['100'] });
+
+export const initialBalance = z
+  .string('must be a string of digits such as "100", not a number')
+  .regex(/^(0|[1-9][0-9]{0,37})$/, 'must be "0" or a positive whole number of at most 38 digits')
+  .meta({ description: 'Seeds the account; "0" seeds nothing.', examples: ['50'] });
+
+export const name = z
+  .string()
+  .refine((value) => value.trim() !== '', 'must not be blank')
+  .refine((value) => value.trim().length <= NAME_MAX, `must have at most ${NAME_MAX} characters`)
+  .refine((value) => !UNSTORABLE.test(value), 'must not contain NUL or a lone surrogate')
+  .meta({ minLength: 1, description: `At most ${NAME_MAX} characters, trimmed.` });
+
+export const customerId = text(TEXT_MAX).meta({
+  description: 'Whose account it is: your own id of the customer.',
+  examples: ['cust_abc123'],
+});
+
+export const reference = text(TEXT_MAX).meta({
+  description: 'What the movement is for, such as your order id.',
+  examples: ['order_789'],
+});
+
+export const idempotencyKey = text(TEXT_MAX).meta({
+  description: 'Unique in the store for ever; the same request with it is carried out once.',
+  examples: ['loyalty_earn_order_789'],
+});
+
+/** A whole number in a query, refused and never clamped where it is out of range (Q18). */
+export function limit(max: number, standard: number) {
+  return z
+    .string()
+    .regex(/^[1-9][0-9]{0,3}$/, `must be a whole number from 1 to ${max}`)
+    .transform(Number)
+    .refine((value) => value <= max, `must be a whole number from 1 to ${max}`)
+    .default(standard)
+    .meta({ integer: { minimum: 1, maximum: max, default: standard } });
+}
+
+// An unencoded + arrives as a space, so it is taken for one before an offset.
+const INSTANT = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+ -]\d\d:\d\d))?$/;
+
+/**
+ * Reads an ISO 8601 date-time with an offset, or a date as its UTC midnight (contract Q10).
+ *
+ * @returns milliseconds since the Unix epoch, or undefined where the text is neither.
+ */
+export function parseInstant(value: string): number | undefined {
+  const match = INSTANT.exec(value);
+  if (match === null) return undefined;
+  const day = Date.parse(match[1]!);
+  // Some engines read 30 February as 2 March.
+  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
+  const instant = Date.parse(value.replace(' ', '+'));
+  return Number.isNaN(instant) ? undefined : instant;
+}
+
+export const instant = z
+  .string()
+  .refine(
+    (value) => parseInstant(value) !== undefined,
+    'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z, or a date',
+  )
+  .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });

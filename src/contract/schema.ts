@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import {
+  amount,
+  customerId,
+  idempotencyKey,
+  initialBalance,
+  instant,
+  limit,
+  name,
+  PAGE_DEFAULT,
+  PAGE_MAX,
+  REFERENCE_PAGE_MAX,
+  reference,
+  text,
+  UNIT_LABEL_MAX,
+} from './fields.js';
+
+/** The wire, in Creem's shapes (contract sections 1.2 and 1.3). Unknown fields are refused. */
+
+/** The most entries of one posted transaction. */
+export const POST_ENTRIES_MAX = 200;
+
+const side = z.enum(['debit', 'credit']);
+const id = z.string().max(64, 'is not an id');
+const cursors = { starting_after: id.optional(), ending_before: id.optional() };
+const page = { limit: limit(PAGE_MAX, PAGE_DEFAULT), ...cursors };
+
+export const noQuery = z.strictObject({});
+export const noBody = z.strictObject({});
+
+export const createAccountBody = z.strictObject({
+  customer_id: customerId,
+  name: name.default('default'),
+  unit_label: text(UNIT_LABEL_MAX).default('credits'),
+  initial_balance: initialBalance.optional(),
+});
+
+export const movementBody = z.strictObject({
+  amount,
+  reference,
+  idempotency_key: idempotencyKey,
+});
+
+export const reverseBody = z.strictObject({ transaction_id: id });
+
+export const postBody = z.strictObject({
+  reference,
+  idempotency_key: idempotencyKey,
+  entries: z
+    .array(z.strictObject({ account_id: id, side, amount }))
+    .min(2, 'must have at least two lines')
+    .max(POST_ENTRIES_MAX, `must have at most ${POST_ENTRIES_MAX} lines`),
+});
+
+export const listAccountsQuery = z.strictObject({ ...page, customer_id: customerId.optional() });
+export const listEntriesQuery = z.strictObject(page);
+export const balanceQuery = z.strictObject({ at: instant.optional() });
+export const byReferenceQuery = z.strictObject({
+  reference,
+  limit: limit(REFERENCE_PAGE_MAX, REFERENCE_PAGE_MAX),
+  ...cursors,
+});
+
+const time = z.string().meta({ format: 'date-time', examples: ['2026-04-14T12:00:00.000Z'] });
+
+export const account = z
+  .object({
+    id: z.string().meta({ examples: ['cca_06BQkPqZ5dYvXoTt1n2x8W'] }),
+    store_id: z.string(),
+    customer_id: z.string(),
+    name: z.string(),
+    unit_label: z.string(),
+    status: z.enum(['active', 'frozen', 'closed']),
+    created_at: time,
+    updated_at: time,
+  })
+  .meta({ id: 'Account' });
+
+export const balance = z
+  .object({
+    balance: z.string().meta({ examples: ['5000'] }),
+    updated_at: time.optional(),
+    as_of: z.string().optional(),
+  })
+  .meta({ id: 'Balance' });
+
+export const entry = z
+  .object({
+    id: z.string(),
+    transaction_id: z.string(),
+    account_id: z.string(),
+    side,
+    amount: z.string(),
+    created_at: time,
+  })
+  .meta({ id: 'Entry' });
+
+export const transaction = z
+  .object({
+    id: z.string().meta({ examples: ['cct_06BQkPqZ5dYvXoTt1n2x8X'] }),
+    store_id: z.string(),
+    reference: z.string(),
+    idempotency_key: z.string(),
+    reversal_of: z.string().nullable(),
+    entries: z.array(entry),
+    created_at: time,
+  })
+  .meta({ id: 'Transaction' });
+
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ object: z.literal('list'), data: z.array(item), has_more: z.boolean() });
+}
+
+/** Every error of every route. The fields beside `error` suit platform-style parsers (Q1). */
+export const errorEnvelope = z
+  .object({
+    error: z.object({
+      type: z.enum([
+        'invalid_request_error',
+        'api_error',
+        'authentication_error',
+        'rate_limit_error',
+      ]),
+      code: z.string(),
+      message: z.string(),
+      param: z.string().nullable(),
+      request_id: z.string(),
+    }),
+    trace_id: z.string(),
+    status: z.number().int(),
+    message: z.array(z.string()),
+    timestamp: z.number().int(),
+  })
+  .meta({ id: 'Error' });
+
+export type AccountBody = z.infer<typeof account>;
+export type BalanceBody = z.infer<typeof balance>;
+export type EntryBody = z.infer<typeof entry>;
+export type TransactionBody = z.infer<typeof transaction>;
+export type ErrorBody = z.infer<typeof errorEnvelope>;
+export interface ListBody<Item> {
+  readonly object: 'list';
+  readonly data: Item[];
+  readonly has_more: boolean;
+}

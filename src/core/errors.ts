@@ -1,0 +1,89 @@
+/**
+ * The closed table of everything the API can refuse, in order of precedence: where two rows
+ * apply to one request, the earlier row is the answer (contract Q12). From it come the
+ * TypeScript union, the HTTP answers, `docs/errors.md` and the list of tests.
+ */
+export const ERROR_TABLE = [
+  row('not_found', 404, 'invalid_request_error', 'No such route'),
+  row('method_not_allowed', 405, 'invalid_request_error', 'The route has no such method'),
+  row('missing_api_key', 401, 'authentication_error', 'No API key was sent'),
+  row('invalid_api_key', 401, 'authentication_error', 'The API key is unknown or revoked'),
+  row('insufficient_scope', 403, 'authentication_error', 'The API key lacks the scope'),
+  row('payload_too_large', 413, 'invalid_request_error', 'The body is too large'),
+  row('unsupported_media_type', 415, 'invalid_request_error', 'The body is not JSON'),
+  row('invalid_json', 400, 'invalid_request_error', 'The body is not well-formed JSON'),
+  row('validation_error', 400, 'invalid_request_error', 'A field is missing or malformed'),
+  row('invalid_amount', 400, 'invalid_request_error', 'An amount is malformed'),
+  row('invalid_cursor', 400, 'invalid_request_error', 'A page cursor is unknown'),
+  row('account_not_found', 404, 'invalid_request_error', 'No such account'),
+  row('transaction_not_found', 404, 'invalid_request_error', 'No such transaction'),
+  row('idempotency_key_mismatch', 409, 'invalid_request_error', 'The key was used differently'),
+  row('account_name_taken', 409, 'invalid_request_error', 'The customer has such an account'),
+  row('transaction_not_reversible', 409, 'invalid_request_error', 'A reversal stays'),
+  row('account_closed', 409, 'invalid_request_error', 'The account is closed'),
+  row('account_frozen', 409, 'invalid_request_error', 'The account is frozen'),
+  row('account_not_frozen', 409, 'invalid_request_error', 'The account is not frozen'),
+  row('unbalanced_transaction', 422, 'invalid_request_error', 'Debits differ from credits'),
+  row('insufficient_balance', 422, 'invalid_request_error', 'The balance does not cover it'),
+  row('balance_limit_exceeded', 422, 'invalid_request_error', 'The balance would be too large'),
+  row('overloaded', 503, 'api_error', 'The server has too much queued'),
+  row('unavailable', 503, 'api_error', 'The database cannot be reached'),
+  row('internal_error', 500, 'api_error', 'The server failed'),
+] as const;
+
+/** The four types that the contract's closed enum admits (contract section 1.5). */
+export type ErrorType =
+  | 'invalid_request_error'
+  | 'api_error'
+  | 'authentication_error'
+  | 'rate_limit_error';
+
+export type ErrorCode = (typeof ERROR_TABLE)[number]['code'];
+
+export interface ErrorRow<Code extends string = string> {
+  readonly code: Code;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 500 | 503;
+  readonly type: ErrorType;
+  readonly title: string;
+}
+
+function row<const Code extends string>(
+  code: Code,
+  status: ErrorRow['status'],
+  type: ErrorType,
+  title: string,
+): ErrorRow<Code> {
+  return { code, status, type, title };
+}
+
+const BY_CODE = new Map<ErrorCode, ErrorRow<ErrorCode>>(
+  ERROR_TABLE.map((entry) => [entry.code, entry]),
+);
+
+export function errorRow(code: ErrorCode): ErrorRow<ErrorCode> {
+  return BY_CODE.get(code)!;
+}
+
+/**
+ * A refusal is a value, never an exception, on the write path: raising would abort the caller's
+ * own database transaction and sink a neighbour in the same batch.
+ */
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** Written for the caller: what happened and what to do next. */
+  readonly message: string;
+  /** The field of the request that is to blame. */
+  readonly param?: string;
+}
+
+/** Carries a refusal out of code that has no outcome to return it in, such as a read. */
+export class RefusalError extends Error {
+  constructor(readonly refusal: Refusal) {
+    super(refusal.message);
+    this.name = 'RefusalError';
+  }
+}
+
+export function refuse(code: ErrorCode, message: string, param?: string): Refusal {
+  return param === undefined ? { code, message } : { code, message, param };
+}

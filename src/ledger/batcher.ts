@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from '../core/command.js';
+import { refuse } from '../core/errors.js';
+import type { Uuid } from '../core/id.js';
+import type { Store } from '../core/model.js';
+import type { Engine } from '../store/db.js';
+import { isConflict, isLost, sqlstate } from '../store/sqlstate.js';
+import { commitBatch, type Outcome, UncertainError } from './commit.js';
+
+/** How many commands one database transaction carries at most. */
+export const BATCH_MAX = 500;
+/** How many commands may wait at once; one more is refused with `overloaded`. */
+export const QUEUE_MAX = 5_000;
+
+const CONFLICT_TRIES_MAX = 20;
+/** How long a batch tries to reach a database that is away, before its callers are told. */
+const AWAY_MS_MAX = 3_000;
+const AWAY_PAUSE_MS = 100;
+const UNIQUE_VIOLATION = '23505';
+
+interface Pending {
+  readonly command: Command;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Queue {
+  readonly store: Store;
+  pending: Pending[];
+}
+
+const OVERLOADED: Outcome = {
+  kind: 'refused',
+  refusal: refuse('overloaded', 'Too many requests are waiting. Try again after a moment.'),
+};
+
+const UNAVAILABLE: Outcome = {
+  kind: 'refused',
+  refusal: refuse(
+    'unavailable',
+    'The database cannot be reached. Try again with the same idempotency key: nothing is done twice.',
+  ),
+};
+
+/**
+ * Group commit without a timer: while a lane's batch is in flight, what arrives queues, and when
+ * the lane is free, all of it is the next batch. Idle latency is that of one transaction, and
+ * under load batches grow. A batch is of one store; stores take turns.
+ */
+export class Batcher {
+  readonly #engine: Engine;
+  readonly #queues = new Map<Uuid, Queue>();
+  #waiting = 0;
+  #busy = 0;
+  #scheduled = false;
+  #idle: (() => void)[] = [];
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** How many commands wait for a lane. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  submit(store: Store, command: Command): Promise<Outcome> {
+    if (this.#waiting >= QUEUE_MAX) return Promise.resolve(OVERLOADED);
+    return new Promise((resolve, reject) => {
+      let queue = this.#queues.get(store.id);
+      if (queue === undefined) {
+        queue = { store, pending: [] };
+        this.#queues.set(store.id, queue);
+      }
+      queue.pending.push({ command, resolve, reject });
+      this.#waiting++;
+      this.#schedule();
+    });
+  }
+
+  /** Resolves once nothing waits and nothing is in flight. */
+  drained(): Promise<void> {
+    if (this.#waiting === 0 && this.#busy === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+    });
+  }
+
+  /** What arrives in one turn of the event loop goes together, at no cost in time. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#busy < this.#engine.lanes && this.#waiting > 0) {
+      const queue = this.#queues.values().next().value!;
+      this.#queues.delete(queue.store.id);
+      const batch = queue.pending.splice(0, BATCH_MAX);
+      // What is left goes behind the other stores.
+      if (queue.pending.length > 0) this.#queues.set(queue.store.id, queue);
+      this.#waiting -= batch.length;
+      this.#busy++;
+      void this.#run(queue.store, batch).finally(() => {
+        this.#busy--;
+        if (this.#waiting > 0) this.#pump();
+        else if (this.#busy === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      });
+    }
+  }
+
+  async #run(store: Store, batch: readonly Pending[]): Promise<void> {
+    try {
+      const outcomes = await this.#commit(store, batch);
+      batch.forEach(({ resolve }, index) => {
+        resolve(outcomes[index]!);
+      });
+    } catch (error) {
+      await this.#settle(store, batch, error);
+    }
+  }
+
+  /** Answers a batch that failed as a whole. */
+  async #settle(store: Store, batch: readonly Pending[], error: unknown): Promise<void> {
+    if (error instanceof UncertainError) {
+      // A key or an id tells whether the lost commit was carried out. A change of status has
+      // neither, so its caller is told to look.
+      const unknown = batch.filter(({ command }) => !isRecognisable(command));
+      for (const { resolve } of unknown) resolve(UNAVAILABLE);
+      await this.#run(
+        store,
+        batch.filter(({ command }) => isRecognisable(command)),
+      );
+    } else if (isLost(error)) {
+      for (const { resolve } of batch) resolve(UNAVAILABLE);
+    } else if (batch.length === 1) {
+      batch[0]!.reject(error);
+    } else {
+      // One culprit must not sink its neighbours.
+      for (const pending of batch) await this.#run(store, [pending]);
+    }
+  }
+
+  async #commit(store: Store, batch: readonly Pending[]): Promise<Outcome[]> {
+    const commands = batch.map(({ command }) => command);
+    const started = Date.now();
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#engine.onLane((lane) => commitBatch(lane, store, commands));
+      } catch (error) {
+        if (!(await this.#canTryAgain(error, tries, started, commands))) throw error;
+      }
+    }
+  }
+
+  async #canTryAgain(
+    error: unknown,
+    tries: number,
+    started: number,
+    commands: readonly Command[],
+  ): Promise<boolean> {
+    if (isConflict(error) || sqlstate(error) === UNIQUE_VIOLATION)
+      return tries < CONFLICT_TRIES_MAX;
+    const uncertain = error instanceof UncertainError;
+    if (uncertain && !commands.every(isRecognisable)) return false;
+    if (!uncertain && !isLost(error)) return false;
+    if (Date.now() - started > AWAY_MS_MAX) return false;
+    await sleep(AWAY_PAUSE_MS);
+    return true;
+  }
+}
+
+function isRecognisable(command: Command): boolean {
+  return command.kind !== 'freeze' && command.kind !== 'unfreeze' && command.kind !== 'close';
+}

@@ -1,0 +1,35 @@
+/** What the parts above the ledger use of it; the tables below it are nobody else's business. */
+export { parseAmount } from '../core/amount.js';
+export { isReservedKey } from '../core/command.js';
+export type { Account, Entry, Posting, Store, StoreMode, Transaction } from '../core/model.js';
+export type { Db, Engine } from '../store/db.js';
+export { listKeys, listStores, revokeKey } from '../store/directory.js';
+export {
+  distribute,
+  distributeStatements,
+  listMigrations,
+  migrate,
+  pendingMigrations,
+  SetupError,
+} from '../store/migrate.js';
+export { openPostgres, type PostgresOptions } from '../store/postgres.js';
+export { isLost } from '../store/sqlstate.js';
+export type { Outcome } from './commit.js';
+export {
+  type Access,
+  DEFAULT_STORE,
+  ensureKey,
+  generateKey,
+  KeyRing,
+  keyFault,
+  modeOfKey,
+  SCOPES,
+} from './keys.js';
+export {
+  type EntryPlace,
+  type HistoryEntry,
+  invalidCursor,
+  Ledger,
+  type Listed,
+  type Page,
+} from './ledger.js';

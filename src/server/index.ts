@@ -1,0 +1,2 @@
+export { type AppOptions, createApp, type Log } from './app.js';
+export { type Listening, listen } from './node.js';

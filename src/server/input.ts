@@ -1,0 +1,117 @@
+import type { Context } from 'hono';
+import type { z } from 'zod';
+import { type ErrorCode, type Refusal, refuse } from '../core/errors.js';
+
+/** Reading a request: every way in which it can be malformed has its own clear refusal. */
+
+/** The largest body that is read. */
+export const BODY_BYTES_MAX = 512 * 1024;
+
+export type Read<T> = { readonly value: T } | { readonly refusal: Refusal };
+
+const TOO_LARGE = refuse(
+  'payload_too_large',
+  `The body is larger than ${BODY_BYTES_MAX} bytes. Send fewer items in one request.`,
+);
+const NOT_JSON = refuse(
+  'unsupported_media_type',
+  'The body must be JSON. Send it with content-type: application/json.',
+);
+const MALFORMED = refuse(
+  'invalid_json',
+  'The body is not well-formed JSON. Check quotes, commas and the encoding (UTF-8).',
+);
+
+/** Reads the body as JSON; a request without one reads as an empty object. */
+export async function readJson(c: Context): Promise<Read<unknown>> {
+  const body = await readBody(c);
+  if ('refusal' in body) return body;
+  if (body.value === '') return { value: {} };
+  const type = c.req.header('content-type');
+  if (type !== undefined && !/^application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
+    return { refusal: NOT_JSON };
+  }
+  try {
+    return { value: JSON.parse(body.value) };
+  } catch {
+    return { refusal: MALFORMED };
+  }
+}
+
+async function readBody(c: Context): Promise<Read<string>> {
+  const length = c.req.header('content-length');
+  if (length !== undefined) {
+    if (Number(length) > BODY_BYTES_MAX) return { refusal: TOO_LARGE };
+    return { value: await c.req.text() };
+  }
+  if (c.req.header('transfer-encoding') === undefined) return { value: '' };
+  return readChunks(c);
+}
+
+/** A chunked body announces no length, so it is counted while it comes. */
+async function readChunks(c: Context): Promise<Read<string>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of c.req.raw.body ?? []) {
+    length += chunk.length;
+    if (length > BODY_BYTES_MAX) return { refusal: TOO_LARGE };
+    chunks.push(chunk);
+  }
+  return { value: Buffer.concat(chunks).toString('utf8') };
+}
+
+/** Reads the query; a parameter that comes twice is refused, for only one could be meant. */
+export function readQuery(url: string): Read<Record<string, string>> {
+  const start = url.indexOf('?');
+  const query: Record<string, string> = Object.create(null);
+  if (start < 0) return { value: query };
+  for (const [name, value] of new URLSearchParams(url.slice(start))) {
+    if (name in query) {
+      const message = `${name} is given more than once. Send it once.`;
+      return { refusal: refuse('validation_error', message, name) };
+    }
+    query[name] = value;
+  }
+  return { value: query };
+}
+
+/** Checks a value against a schema; the first fault is the refusal. */
+export function check<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+): Read<z.output<Schema>> {
+  const result = schema.safeParse(value);
+  if (result.success) return { value: result.data };
+  return { refusal: toRefusal(result.error.issues[0]!, value) };
+}
+
+function toRefusal(issue: z.core.$ZodIssue, root: unknown): Refusal {
+  const path = pathText(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0]!;
+    const param = path === '' ? key : `${path}.${key}`;
+    return refuse('validation_error', `${param} is not a field of this request.`, param);
+  }
+  const value = issue.path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    root,
+  );
+  if (path === '') return refuse('validation_error', 'The body must be a JSON object.');
+  if (value === undefined) return refuse('validation_error', `${path} is required.`, path);
+  const code: ErrorCode = /(?:^|\.)(?:amount|initial_balance)$/.test(path)
+    ? 'invalid_amount'
+    : 'validation_error';
+  return refuse(code, `${path} ${sentence(issue.message)}`, path);
+}
+
+/** The schemas' own messages continue the field's name; the library's are made to. */
+function sentence(message: string): string {
+  return message.replace(/^Invalid input: /, 'is not valid: ').replace(/\.?$/, '.');
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    return text === '' ? String(key) : `${text}.${String(key)}`;
+  }, '');
+}

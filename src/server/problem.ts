@@ -1,0 +1,35 @@
+import type { ErrorBody } from '../contract/schema.js';
+import { errorRow, type Refusal } from '../core/errors.js';
+
+/** How long a caller is asked to wait before it tries again, in seconds. */
+const RETRY_AFTER_S = '1';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: Record<string, string>;
+}
+
+/** The answer to a refused request: the same envelope on every route (contract 1.5, Q1). */
+export function problem(refusal: Refusal, requestId: string): Answer {
+  const { status, type } = errorRow(refusal.code);
+  const body: ErrorBody = {
+    error: {
+      type,
+      code: refusal.code,
+      message: refusal.message,
+      param: refusal.param ?? null,
+      request_id: requestId,
+    },
+    trace_id: requestId,
+    status,
+    message: [refusal.message],
+    timestamp: Date.now(),
+  };
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'x-request-id': requestId,
+  };
+  if (status === 503) headers['retry-after'] = RETRY_AFTER_S;
+  return { status, body: JSON.stringify(body), headers };
+}

@@ -1,0 +1,58 @@
+import type { Uuid } from '../core/id.js';
+import type { Account, AccountStatus } from '../core/model.js';
+import { plainArray, type Statement } from './db.js';
+
+export const SELECT_ACCOUNT = `select account_id, customer_id, name, unit_label, status, balance::text as balance,
+  version::text as version, ${['created_at', 'updated_at', 'posted_at'].map(epoch).join(', ')}
+  from tallystick.accounts`;
+
+/**
+ * Locks accounts one after the other in the order of their ids, which every batch of every
+ * process follows, so that two batches can wait for one another but never in a circle. No
+ * stronger lock is needed: nothing refers to an account's key.
+ *
+ * The lateral form looks up each id by the primary key whatever the planner believes about the
+ * table. With `= any($2)` a plan made while the table was empty went on to scan all of it.
+ */
+export function lockAccounts(storeId: Uuid, accountIds: readonly Uuid[]): Statement {
+  return {
+    text: `select a.* from unnest($2::uuid[]) as wanted (id)
+      cross join lateral (
+        ${SELECT_ACCOUNT} where store_id = $1 and account_id = wanted.id for no key update
+      ) as a`,
+    values: [storeId, plainArray([...accountIds].sort())],
+  };
+}
+
+export interface AccountRow {
+  account_id: Uuid;
+  customer_id: string;
+  name: string;
+  unit_label: string;
+  status: AccountStatus;
+  balance: string;
+  version: string;
+  created_at: string;
+  updated_at: string;
+  posted_at: string;
+}
+
+export function toAccount(row: AccountRow): Account {
+  return {
+    id: row.account_id,
+    customerId: row.customer_id,
+    name: row.name,
+    unitLabel: row.unit_label,
+    status: row.status,
+    balance: BigInt(row.balance),
+    version: Number(row.version),
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at),
+    postedAt: Number(row.posted_at),
+  };
+}
+
+/** Selects a time as whole milliseconds since the Unix epoch. */
+export function epoch(column: string): string {
+  return `(extract(epoch from ${column}) * 1000)::bigint::text as ${column}`;
+}

@@ -1,0 +1,154 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { type Db, type Engine, type Lane, textArray } from './db.js';
+import { sqlstate } from './sqlstate.js';
+
+/** Forward-only migrations: the files of `sql/`, applied once each, in order. */
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** A start that cannot go on; its message is the one line that the operator reads. */
+export class SetupError extends Error {}
+
+const FOLDER = new URL('../../sql/', import.meta.url);
+
+const LEDGER_TABLE = `create schema if not exists tallystick;
+create table if not exists tallystick.migrations (
+  version integer primary key,
+  name text not null,
+  applied_at timestamptz(3) not null default now()
+)`;
+
+// What two processes that create the same object at the same time may meet.
+const CREATION_RACES = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
+const CREATION_TRIES_MAX = 5;
+
+export async function listMigrations(): Promise<Migration[]> {
+  const files = (await readdir(fileURLToPath(FOLDER))).filter((file) => file.endsWith('.sql'));
+  return Promise.all(
+    files.sort().map(async (name) => ({
+      version: Number.parseInt(name, 10),
+      name,
+      sql: await readFile(new URL(name, FOLDER), 'utf8'),
+    })),
+  );
+}
+
+/** The migrations that a database still lacks. */
+export async function pendingMigrations(db: Db): Promise<Migration[]> {
+  const applied = await appliedVersions(db);
+  return (await listMigrations()).filter(({ version }) => !applied.has(version));
+}
+
+/**
+ * Brings a database up to this program's schema. Several processes may do so at once.
+ *
+ * @throws {SetupError} where the database is of a newer program.
+ */
+export async function migrate(engine: Engine): Promise<Migration[]> {
+  await createLedgerTable(engine);
+  const known = await listMigrations();
+  const newest = known.at(-1)!.version;
+  const applied = await appliedVersions(engine.reader);
+  const unknown = [...applied].filter((version) => version > newest);
+  if (unknown.length > 0) {
+    throw new SetupError(
+      `The database has migration ${Math.max(...unknown)}, and this tallystick knows only up to ${newest}. Start the newer version.`,
+    );
+  }
+  const done: Migration[] = [];
+  for (const migration of known.filter(({ version }) => !applied.has(version))) {
+    if (await engine.onLane((lane) => apply(lane, migration))) done.push(migration);
+  }
+  return done;
+}
+
+async function createLedgerTable(engine: Engine): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      for (const statement of LEDGER_TABLE.split(';')) await engine.reader.query(statement);
+      return;
+    } catch (error) {
+      if (attempt === CREATION_TRIES_MAX || !CREATION_RACES.has(sqlstate(error) ?? '')) throw error;
+    }
+  }
+}
+
+/** Applies one migration; false where another process has applied it meanwhile. */
+async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
+  await lane.query('begin');
+  try {
+    // This row comes first, so that of two processes one waits here until the other is done.
+    const own = await lane.query(
+      'insert into tallystick.migrations (version, name) values ($1, $2) on conflict do nothing returning 1',
+      [version, name],
+    );
+    if (own.rows.length > 0) {
+      for (const statement of splitStatements(sql)) await lane.query(statement);
+    }
+    await lane.query('commit');
+    return own.rows.length > 0;
+  } catch (error) {
+    await lane.query('rollback');
+    throw error;
+  }
+}
+
+/** Splits a migration into statements; a body between `$$` stays whole. */
+export function splitStatements(sql: string): string[] {
+  const parts = sql.split('$$');
+  const statements: string[] = [];
+  parts.forEach((part, index) => {
+    const [first, ...rest] = index % 2 === 1 ? [`$$${part}$$`] : part.split(/;\s*(?:\n|$)/);
+    statements.push((statements.pop() ?? '') + first, ...rest);
+  });
+  return statements.map((statement) => statement.trim()).filter((statement) => statement !== '');
+}
+
+async function appliedVersions(db: Db): Promise<Set<number>> {
+  const exists = await db.query("select to_regclass('tallystick.migrations') is not null as there");
+  if (!exists.rows[0].there) return new Set();
+  const result = await db.query('select version from tallystick.migrations');
+  return new Set(result.rows.map((row) => row.version));
+}
+
+/** The tables that are spread over machines by store, parents first. */
+const DISTRIBUTED = ['accounts', 'transactions', 'entries'];
+const APPEND_ONLY = ['transactions', 'entries'];
+
+/**
+ * Spreads the tables over the workers of a Citus cluster by `store_id`. Citus refuses triggers
+ * on such tables, so the append-only triggers go; deny the server's role UPDATE and DELETE there.
+ */
+export function distributeStatements(): string[] {
+  return [
+    ...APPEND_ONLY.map(
+      (table) => `drop trigger if exists ${table}_append_only on tallystick.${table}`,
+    ),
+    ...['stores', 'api_keys'].map(
+      (table) => `select create_reference_table('tallystick.${table}')`,
+    ),
+    ...DISTRIBUTED.map((table, index) => {
+      const colocate = index === 0 ? 'none' : `tallystick.${DISTRIBUTED[0]}`;
+      return `select create_distributed_table('tallystick.${table}', 'store_id', colocate_with => '${colocate}')`;
+    }),
+  ];
+}
+
+/** @throws {SetupError} where the database has no Citus. */
+export async function distribute(engine: Engine): Promise<void> {
+  const citus = await engine.reader.query(
+    'select extname from pg_extension where extname = any($1::text[])',
+    [textArray(['citus'])],
+  );
+  if (citus.rows.length === 0) {
+    throw new SetupError(
+      'This database has no citus extension. Run CREATE EXTENSION citus on the coordinator first.',
+    );
+  }
+  for (const statement of distributeStatements()) await engine.reader.query(statement);
+}

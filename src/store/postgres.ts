@@ -1,0 +1,196 @@
+import pg from 'pg';
+import type { Db, Engine, Lane, Result, Statement } from './db.js';
+import { SetupError } from './migrate.js';
+import { isLost, sqlstate } from './sqlstate.js';
+
+export interface PostgresOptions {
+  readonly url: string;
+  /** How many batches can be in the database at once. */
+  readonly lanes?: number;
+}
+
+/** The oldest PostgreSQL on which the test suite runs. */
+const VERSION_MIN = 150000;
+const LANES_DEFAULT = 2;
+const READERS_MAX = 4;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+// A lane runs nothing but look-ups and writes by key. A plan that was cached while a table was
+// small must not scan it once it is large, so scanning whole tables is priced out of its plans.
+const LANE_SETTINGS = `set enable_seqscan = off; set enable_hashjoin = off;
+  set enable_mergejoin = off; set lock_timeout = '10s'; set statement_timeout = '60s';
+  set idle_in_transaction_session_timeout = '60s'`;
+
+/**
+ * Opens PostgreSQL 15 or later.
+ *
+ * @throws {SetupError} where it cannot be reached or is too old, in one line without secrets.
+ */
+export async function openPostgres({
+  url,
+  lanes = LANES_DEFAULT,
+}: PostgresOptions): Promise<Engine> {
+  const config: pg.ClientConfig = {
+    connectionString: url,
+    application_name: 'tallystick',
+    keepAlive: true,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  };
+  const pool = new pg.Pool({ ...config, max: READERS_MAX });
+  // A reader that breaks while idle is replaced by the pool; without a listener it would throw.
+  pool.on('error', () => {});
+  const version = await checkServer(pool);
+  const laneSet = new LaneSet(config, lanes);
+  return {
+    kind: 'postgres',
+    promise: `PostgreSQL ${version}: what was acknowledged survives a crash and a power cut.`,
+    reader: { query: (text, values) => pool.query(prepared(text, values)) },
+    lanes,
+    onLane: (work) => laneSet.use(work),
+    async close() {
+      await Promise.all([laneSet.close(), pool.end()]);
+    },
+  };
+}
+
+async function checkServer(pool: pg.Pool): Promise<string> {
+  try {
+    const { rows } = await pool.query(
+      "select current_setting('server_version_num')::int as number, current_setting('server_version') as text",
+    );
+    if (rows[0].number < VERSION_MIN) {
+      throw new SetupError(`PostgreSQL ${rows[0].text} is too old: tallystick needs 15 or later.`);
+    }
+    return rows[0].text;
+  } catch (error) {
+    await pool.end();
+    if (error instanceof SetupError) throw error;
+    const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);
+    throw new SetupError(
+      `PostgreSQL at DATABASE_URL cannot be used: ${cause || 'no answer'}. Check the URL and that the server runs.`,
+    );
+  }
+}
+
+const statementNames = new Map<string, string>();
+
+/** Statements are few and constant, so each is prepared once on each connection, under a name. */
+function prepared(text: string, values: unknown[] | undefined): pg.QueryConfig {
+  if (values === undefined) return { text };
+  let name = statementNames.get(text);
+  if (name === undefined) {
+    name = `tallystick_${statementNames.size}`;
+    statementNames.set(text, name);
+  }
+  return { name, text, values };
+}
+
+/** A fixed number of pipelined connections, each lent to one piece of work at a time. */
+class LaneSet {
+  readonly #config: pg.ClientConfig;
+  readonly #free: PostgresLane[] = [];
+  readonly #waiting: ((lane: PostgresLane | undefined) => void)[] = [];
+  #room: number;
+
+  constructor(config: pg.ClientConfig, size: number) {
+    this.#config = config;
+    this.#room = size;
+  }
+
+  async use<T>(work: (lane: Lane) => Promise<T>): Promise<T> {
+    const lane = await this.#take();
+    try {
+      return await work(lane);
+    } catch (error) {
+      if (isLost(error)) await lane.destroy();
+      else await lane.query('rollback').catch(() => lane.destroy());
+      throw error;
+    } finally {
+      this.#give(lane);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#free.splice(0).map((lane) => lane.destroy()));
+  }
+
+  async #take(): Promise<PostgresLane> {
+    const free = this.#free.pop();
+    if (free?.usable) return free;
+    if (free === undefined && this.#room === 0) {
+      const handed = await new Promise<PostgresLane | undefined>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+      if (handed !== undefined) return handed;
+    } else if (free === undefined) {
+      this.#room--;
+    }
+    try {
+      return await PostgresLane.connect(this.#config);
+    } catch (error) {
+      this.#makeRoom();
+      throw error;
+    }
+  }
+
+  #give(lane: PostgresLane): void {
+    if (!lane.usable) {
+      this.#makeRoom();
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(lane);
+    else next(lane);
+  }
+
+  /** Lets a waiter, or else a later caller, open a connection in place of one that is gone. */
+  #makeRoom(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#room++;
+    else next(undefined);
+  }
+}
+
+class PostgresLane implements Lane, Db {
+  readonly #client: pg.Client;
+  #lost = false;
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+    const lose = () => {
+      this.#lost = true;
+    };
+    client.on('error', lose);
+    client.on('end', lose);
+  }
+
+  static async connect(config: pg.ClientConfig): Promise<PostgresLane> {
+    // The option is newer than the published types.
+    const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
+    const lane = new PostgresLane(client);
+    await client.connect();
+    await client.query(LANE_SETTINGS);
+    return lane;
+  }
+
+  get usable(): boolean {
+    return !this.#lost;
+  }
+
+  async query(text: string, values?: unknown[]): Promise<Result> {
+    return this.#client.query(prepared(text, values));
+  }
+
+  async flight(statements: readonly Statement[]): Promise<Result[]> {
+    const sent = statements.map(({ text, values }) => this.query(text, values));
+    const answers = await Promise.allSettled(sent);
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return answers.map((answer) => (answer as PromiseFulfilledResult<Result>).value);
+  }
+
+  async destroy(): Promise<void> {
+    this.#lost = true;
+    await this.#client.end().catch(() => {});
+  }
+}
