@@ -49,14 +49,17 @@ const UNAVAILABLE: Outcome = {
  */
 export class Batcher {
   readonly #engine: Engine;
+  readonly #onEvents: () => void;
   readonly #queues = new Map<Uuid, Queue>();
   #waiting = 0;
   #busy = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  constructor(engine: Engine) {
+  /** @param onEvents is called whenever events for webhook endpoints have been committed. */
+  constructor(engine: Engine, onEvents: () => void = () => {}) {
     this.#engine = engine;
+    this.#onEvents = onEvents;
   }
 
   /** How many commands wait for a lane. */
@@ -150,7 +153,9 @@ export class Batcher {
     const started = Date.now();
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#engine.onLane((lane) => commitBatch(lane, store, commands));
+        return await this.#engine.onLane((lane) =>
+          commitBatch(lane, store, commands, this.#onEvents),
+        );
       } catch (error) {
         if (!(await this.#canTryAgain(error, tries, started, commands))) throw error;
       }

@@ -1,6 +1,7 @@
 import { accountsNamed, type Command, keyOf } from '../core/command.js';
 import { decide } from '../core/decide.js';
 import type { Refusal } from '../core/errors.js';
+import { deriveEvents, type OutboxEvent, type Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Store, Transaction } from '../core/model.js';
 import { type Decision, nameOwnerKey, type State } from '../core/state.js';
@@ -13,8 +14,10 @@ import {
   toInstant,
   toKeys,
   toNames,
+  toSubscriptions,
 } from '../store/find.js';
 import { lockAccounts, toAccount } from '../store/lock.js';
+import { insertOutbox } from '../store/outbox.js';
 import { isLost } from '../store/sqlstate.js';
 import {
   insertAccounts,
@@ -23,6 +26,7 @@ import {
   updateBalances,
   updateStatuses,
 } from '../store/write.js';
+import { newEventId } from './ids.js';
 
 /** What became of a command. A refusal is a value; nothing on the write path raises one. */
 export type Outcome =
@@ -39,8 +43,9 @@ export class UncertainError extends Error {
 
 /**
  * The one write path: decides commands of one store in order and commits what they come to, all
- * in one database transaction.
+ * in one database transaction, together with the events that webhook endpoints want of it.
  *
+ * @param onEvents is called once events are committed.
  * @returns one outcome a command, in order.
  * @throws {UncertainError} where the commit's answer was lost; any other error means that nothing
  * was written. A unique violation (23505) means that another process won a race for a key or a
@@ -50,12 +55,16 @@ export async function commitBatch(
   lane: Lane,
   store: Store,
   commands: readonly Command[],
+  onEvents: () => void = () => {},
 ): Promise<Outcome[]> {
   // What can be reversed never changes, so it is read before any lock is taken.
   const originals = await readOriginals(lane, store, commands);
-  const book = new Book(await lockState(lane, store, commands, originals));
+  const { state, subscriptions } = await lockState(lane, store, commands, originals);
+  const book = new Book(state);
   const decisions = commands.map((command) => book.decide(command));
-  await write(lane, store, book);
+  const events = deriveEvents(store, decisions, subscriptions, newEventId);
+  await write(lane, store, book, events);
+  if (events.length > 0) onEvents();
   const found = await readFound(lane, store, book, decisions);
   return decisions.map((decision) => toOutcome(decision, found));
 }
@@ -73,7 +82,7 @@ async function lockState(
   store: Store,
   commands: readonly Command[],
   originals: ReadonlyMap<Uuid, Transaction>,
-): Promise<State> {
+): Promise<{ state: State; subscriptions: readonly Subscription[] }> {
   const accountIds = new Set(commands.flatMap(accountsNamed));
   for (const { entries } of originals.values()) {
     for (const { accountId, seq } of entries) if (seq !== null) accountIds.add(accountId);
@@ -85,7 +94,7 @@ async function lockState(
     { text: 'begin isolation level read committed' },
     lockAccounts(store.id, [...accountIds]),
     findKeys(store.id, keys),
-    readClock(),
+    readClock(store.id),
     ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
   ];
   const [, locked, holders, clock, names] = (await lane.flight(statements)) as [
@@ -95,7 +104,7 @@ async function lockState(
     Result,
     Result | undefined,
   ];
-  return {
+  const state = {
     store,
     now: toInstant(clock),
     accounts: new Map(locked.rows.map((row) => [row.account_id, toAccount(row)])),
@@ -103,6 +112,7 @@ async function lockState(
     names: names === undefined ? new Map() : toNames(names),
     originals,
   };
+  return { state, subscriptions: toSubscriptions(clock) };
 }
 
 /** The locked state as it changes while a batch is decided, and what is to be written of it. */
@@ -164,7 +174,12 @@ class Book {
   }
 }
 
-async function write(lane: Lane, store: Store, book: Book): Promise<void> {
+async function write(
+  lane: Lane,
+  store: Store,
+  book: Book,
+  events: readonly OutboxEvent[],
+): Promise<void> {
   const statements: Statement[] = [];
   if (book.opened.size > 0) statements.push(insertAccounts(store.id, [...book.opened.values()]));
   if (book.transactions.length > 0) {
@@ -174,6 +189,7 @@ async function write(lane: Lane, store: Store, book: Book): Promise<void> {
   if (book.moved.size > 0) statements.push(updateBalances(store.id, [...book.moved.values()]));
   if (book.restated.size > 0)
     statements.push(updateStatuses(store.id, [...book.restated.values()]));
+  if (events.length > 0) statements.push(insertOutbox(store.id, events));
   statements.push({ text: 'commit' });
   try {
     await lane.flight(statements);

@@ -1,3 +1,4 @@
+import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Entry, Operation, Transaction } from '../core/model.js';
 import { nameKey } from '../core/model.js';
@@ -10,11 +11,27 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
  * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower.
  */
 
-/** The instant, taken once the locks of the statements before it are held. */
-export function readClock(): Statement {
+/**
+ * The instant, taken once the locks of the statements before it are held, and with it what the
+ * store's webhook endpoints want to be told. That is read at every batch, because an answer from
+ * memory would lose the events between another server's change of an endpoint and its end.
+ */
+export function readClock(storeId: Uuid): Statement {
   return {
-    text: "select (extract(epoch from date_trunc('milliseconds', clock_timestamp())) * 1000)::bigint::text as now",
+    text: `select (extract(epoch from date_trunc('milliseconds', clock_timestamp())) * 1000)::bigint::text as now,
+        (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
+          from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted`,
+    values: [storeId],
   };
+}
+
+export function toSubscriptions(result: Result): Subscription[] {
+  const wanted = result.rows[0].wanted as string | null;
+  if (wanted === null) return [];
+  return wanted.split(',').map((line) => {
+    const [endpointId, ...events] = line.trimEnd().split(' ');
+    return { endpointId: endpointId!, events };
+  });
 }
 
 export function toInstant(result: Result): number {
