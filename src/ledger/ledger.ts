@@ -15,10 +15,12 @@ import {
   readBalanceAt,
   readTransaction,
 } from '../store/read.js';
+import { AddressGuard } from './address.js';
 import { Batcher } from './batcher.js';
 import type { Outcome } from './commit.js';
 import { fingerprint } from './fingerprint.js';
 import { newId } from './ids.js';
+import { Webhooks } from './webhooks.js';
 
 export type { HistoryEntry, Listed, Page } from '../store/read.js';
 
@@ -43,11 +45,26 @@ export interface EntryPlace {
  */
 export class Ledger {
   readonly engine: Engine;
+  readonly webhooks: Webhooks;
   readonly #batcher: Batcher;
+  #commands = 0;
+  #onEvents: () => void = () => {};
 
-  constructor(engine: Engine) {
+  /** @param guard says which addresses a webhook may have. */
+  constructor(engine: Engine, guard: AddressGuard = new AddressGuard()) {
     this.engine = engine;
-    this.#batcher = new Batcher(engine);
+    this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
+    this.#batcher = new Batcher(engine, () => this.#onEvents());
+  }
+
+  /** How many commands it has been given so far. */
+  get commands(): number {
+    return this.#commands;
+  }
+
+  /** Sets what is called whenever there are new events for webhooks. */
+  onEvents(listener: () => void): void {
+    this.#onEvents = listener;
   }
 
   /** How many commands wait to be written. */
@@ -170,6 +187,7 @@ export class Ledger {
   }
 
   #submit(store: Store, command: Command): Promise<Outcome> {
+    this.#commands++;
     return this.#batcher.submit(store, command);
   }
 
