@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { SetupError } from '../ledger/index.js';
+import { deliver } from './delivery.js';
+import { type ListenFlags, listen } from './listen.js';
 import { serve } from './serve.js';
 import { type Flags, readSettings, UsageError } from './settings.js';
 
@@ -21,6 +23,20 @@ withDatabase(program.command('serve'))
   .option('--api-key <key>', 'a key to ensure at start (TALLYSTICK_API_KEY)')
   .option('--log-level <level>', 'debug, info, warn, error or silent (LOG_LEVEL)')
   .action((flags: Flags) => serve(readSettings(flags, process.env)));
+
+withDatabase(program.command('deliver'))
+  .description('deliver webhooks, apart from any server')
+  .option('--log-level <level>', 'debug, info, warn, error or silent (LOG_LEVEL)')
+  .action((flags: Flags) => deliver(readSettings(flags, process.env)));
+
+program
+  .command('listen')
+  .description('forward webhook events to a server on this machine')
+  .requiredOption('--forward-to <url>', 'where to post events, such as http://localhost:3000/hook')
+  .option('--url <url>', 'the Tallystick server (TALLYSTICK_URL)')
+  .option('--api-key <key>', 'a key of the store (TALLYSTICK_API_KEY)')
+  .option('--events <names>', 'events to ask for, separated by commas')
+  .action((flags: ListenFlags) => listen(flags));
 
 try {
   await program.parseAsync();

@@ -3,7 +3,9 @@ export { parseAmount } from '../core/amount.js';
 export { isReservedKey } from '../core/command.js';
 export type { Account, Entry, Posting, Store, StoreMode, Transaction } from '../core/model.js';
 export type { Db, Engine } from '../store/db.js';
+export type { Delivery } from '../store/deliveries.js';
 export { listKeys, listStores, revokeKey } from '../store/directory.js';
+export type { Endpoint } from '../store/endpoints.js';
 export {
   distribute,
   distributeStatements,
@@ -14,7 +16,14 @@ export {
 } from '../store/migrate.js';
 export { openPostgres, type PostgresOptions } from '../store/postgres.js';
 export { isLost } from '../store/sqlstate.js';
+export { AddressGuard } from './address.js';
 export type { Outcome } from './commit.js';
+export { Deliverer } from './deliver.js';
+export {
+  type DeliverySettings,
+  DeliverySettingsError,
+  readDeliverySettings,
+} from './delivery-settings.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -33,3 +42,5 @@ export {
   type Listed,
   type Page,
 } from './ledger.js';
+export { Pace } from './pace.js';
+export { signedHeaders } from './signature.js';

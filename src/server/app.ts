@@ -116,6 +116,7 @@ async function call(
     ledger: parts.ledger,
     store: access.store,
     id: c.req.param('id') ?? '',
+    params: c.req.param(),
     query: query.value,
     body: body.value,
   });

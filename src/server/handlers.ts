@@ -12,6 +12,7 @@ import {
   type Store,
 } from '../ledger/index.js';
 import { presentAccount, presentEntry, presentList, presentTransaction, time } from './present.js';
+import { WEBHOOK_HANDLERS } from './webhook-handlers.js';
 
 /** What a handler gets: all of it checked against the operation's row. */
 export interface Call<Row extends Operation> {
@@ -19,6 +20,8 @@ export interface Call<Row extends Operation> {
   readonly store: Store;
   /** The id in the path; empty where the path has none. */
   readonly id: string;
+  /** All named parts of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
   readonly query: z.output<Row['query']>;
   readonly body: z.output<Row['body']>;
 }
@@ -113,6 +116,8 @@ export const HANDLERS: Handlers = {
 
   reverseTransactionById: async ({ ledger, store, id }) =>
     transactionReply(store, await ledger.reverse(store, transactionId(id))),
+
+  ...WEBHOOK_HANDLERS,
 };
 
 function movement(
