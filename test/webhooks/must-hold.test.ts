@@ -188,6 +188,32 @@ test('20 times kill -9 during 2,000 transactions, with a receiver that fails', a
   await receiver.close();
 }, 110_000);
 
+test('deliver works alone, beside a server that leaves deliveries to it', async () => {
+  const receiver = await startReceiver();
+  const env = {
+    DATABASE_URL: databaseUrl,
+    PORT: '0',
+    TALLYSTICK_API_KEY: KEY,
+    LOG_LEVEL: 'silent',
+    TALLYSTICK_WEBHOOK_ALLOW: '127.0.0.1',
+    TALLYSTICK_WEBHOOK_WORKER: 'off',
+  };
+  const server = await spawnMain(['serve'], env, /listens on/);
+  const url = /listens on (\S+)/.exec(server.output())![1]!;
+  await call(url, 'POST', '/v1/webhooks', { url: receiver.url });
+  await openAccount(url, 'c', '5');
+  const deliver = await spawnMain(['deliver'], env, /delivers webhooks/);
+  await until('the event', () => receiver.got.length === 1);
+  for (const { child, exited } of [deliver, server]) {
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+  }
+  const leases = 'select 1 from tallystick.webhook_endpoints where lease_owner is not null';
+  expect(await withRows(async (client) => (await client.query(leases)).rows)).toEqual([]);
+  expect(receiver.got).toHaveLength(1);
+  await receiver.close();
+}, 60_000);
+
 describe('in one process', () => {
   const servers: Running[] = [];
   const receivers: { close(): Promise<void> }[] = [];
