@@ -33,3 +33,4 @@ export {
   type Listed,
   type Page,
 } from './ledger.js';
+export * from './requests.js';

@@ -144,7 +144,7 @@ export async function listByReference(
 }
 
 /** Conditions over values that are always sent beside the statement, never in it. */
-class Where {
+export class Where {
   readonly values: unknown[];
   #text = 'store_id = $1';
 
@@ -163,7 +163,7 @@ class Where {
 }
 
 /** Reads one row more than was asked for, to know whether there is more. */
-async function pageOf(
+export async function pageOf(
   db: Db,
   select: string,
   where: Where,
