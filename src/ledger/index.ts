@@ -33,3 +33,10 @@ export {
   type Listed,
   type Page,
 } from './ledger.js';
+export {
+  type Difference,
+  type VerifyOptions,
+  type VerifyProgress,
+  type VerifyReport,
+  verifyLedger,
+} from './verify.js';
