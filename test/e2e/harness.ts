@@ -131,12 +131,20 @@ export class Cluster {
 
   /** Stops all its processes without a checkpoint, as a crash would, and starts it again. */
   async crashAndRestart(): Promise<void> {
+    await this.halt();
+    await this.resume();
+  }
+
+  async halt(): Promise<void> {
     await this.#control('stop', '-m', 'immediate');
+  }
+
+  async resume(): Promise<void> {
     await this.#control('start');
   }
 
   async stop(): Promise<void> {
-    await this.#control('stop', '-m', 'immediate');
+    await this.halt();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
