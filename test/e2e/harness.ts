@@ -12,12 +12,17 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
+const temporary = new Set<string>();
+process.once('exit', () => {
+  for (const path of temporary) rmSync(path, { recursive: true, force: true });
+});
+
 /** Makes a directory that `owner` can use; removed when the process of the tests ends. */
 export function temporaryDirectory(owner?: Owner): string {
   const path = mkdtempSync(join(tmpdir(), 'tallystick-e2e-'));
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
   chmodSync(path, 0o700);
-  process.once('exit', () => rmSync(path, { recursive: true, force: true }));
+  temporary.add(path);
   return path;
 }
 
