@@ -1,15 +1,18 @@
 /** What the parts above the ledger use of it; the tables below it are nobody else's business. */
 export { parseAmount } from '../core/amount.js';
 export { isReservedKey } from '../core/command.js';
+export { formatId, parseId } from '../core/id.js';
 export type { Account, Entry, Posting, Store, StoreMode, Transaction } from '../core/model.js';
 export type { Db, Engine } from '../store/db.js';
-export { listKeys, listStores, revokeKey } from '../store/directory.js';
+export { type ApiKey, listKeys, listStores, revokeKey } from '../store/directory.js';
+export { type Inspection, inspectDatabase } from '../store/inspect.js';
 export {
   distribute,
   distributeStatements,
   listMigrations,
   migrate,
   pendingMigrations,
+  planMigrations,
   SetupError,
 } from '../store/migrate.js';
 export { openPostgres, type PostgresOptions } from '../store/postgres.js';
@@ -34,3 +37,10 @@ export {
   type Page,
 } from './ledger.js';
 export * from './requests.js';
+export {
+  type Difference,
+  type VerifyOptions,
+  type VerifyProgress,
+  type VerifyReport,
+  verifyLedger,
+} from './verify.js';
