@@ -17,7 +17,7 @@ export function book(
   now: number,
   draft: Draft,
 ): { transaction: Transaction; accounts: Account[] } {
-  const { postings, ...rest } = draft;
+  const { postings } = draft;
   const moved = new Map<Uuid, Account>();
   let createdAt = now;
   for (const { accountId } of postings) {
@@ -25,26 +25,33 @@ export function book(
     if (account === undefined) continue;
     moved.set(accountId, account);
     // Time never runs backwards within an account, whatever the clock does.
-    createdAt = Math.max(createdAt, account.postedAt);
+    if (account.postedAt > createdAt) createdAt = account.postedAt;
   }
   const entries = new Array<Entry>(postings.length);
-  const place = (line: number) => {
-    const { accountId, amount } = postings[line]!;
-    const account = moved.get(accountId);
-    if (account === undefined) {
-      entries[line] = { line, accountId, amount, seq: null, balanceAfter: null };
-      return;
+  for (const credits of [true, false]) {
+    for (let line = 0; line < postings.length; line++) {
+      const { accountId, amount } = postings[line]!;
+      if (amount > 0n !== credits) continue;
+      const account = moved.get(accountId);
+      if (account === undefined) {
+        entries[line] = { line, accountId, amount, seq: null, balanceAfter: null };
+        continue;
+      }
+      const version = account.version + 1;
+      const balance = account.balance + amount;
+      moved.set(accountId, { ...account, version, balance, postedAt: createdAt });
+      entries[line] = { line, accountId, amount, seq: version, balanceAfter: balance };
     }
-    const version = account.version + 1;
-    const balance = account.balance + amount;
-    moved.set(accountId, { ...account, version, balance, postedAt: createdAt });
-    entries[line] = { line, accountId, amount, seq: version, balanceAfter: balance };
+  }
+  const transaction: Transaction = {
+    id: draft.id,
+    operation: draft.operation,
+    reference: draft.reference,
+    key: draft.key,
+    fingerprint: draft.fingerprint,
+    reversalOf: draft.reversalOf,
+    createdAt,
+    entries,
   };
-  for (let line = 0; line < postings.length; line++) {
-    if (postings[line]!.amount > 0n) place(line);
-  }
-  for (let line = 0; line < postings.length; line++) {
-    if (postings[line]!.amount < 0n) place(line);
-  }
-  return { transaction: { ...rest, createdAt, entries }, accounts: [...moved.values()] };
+  return { transaction, accounts: [...moved.values()] };
 }

@@ -23,17 +23,23 @@ export const LINES_MAX = 62 * 62;
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const BODY_LENGTH = 22;
 const LINE_LENGTH = 2;
-// Five base62 digits are handled at a time, because 62^5 times a 16-bit limb is still exact in a
-// double, and a bigint division for each digit would cost ten times as much on the hot path.
-const CHUNK = 62 ** 5;
-const CHUNK_LENGTH = 5;
-const DIGIT_VALUES = digitValues();
+// Four base62 digits are handled at a time, for 62^4 times a 24-bit limb is still exact in a
+// double. A bigint division for each digit would cost twenty times as much on the hot path.
+const CHUNK = 62 ** 4;
+const LIMBS = 6;
+const PAIRS = Array.from(
+  { length: 62 * 62 },
+  (_, n) => DIGITS[Math.floor(n / 62)]! + DIGITS[n % 62]!,
+);
+const DIGIT_VALUES = valuesOf(DIGITS);
+const HEX_VALUES = valuesOf('0123456789abcdef');
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-function digitValues(): Int8Array {
+/** The value of each digit by its character code; -1 for what is no digit. */
+function valuesOf(digits: string): Int8Array {
   const values = new Int8Array(128).fill(-1);
-  for (let i = 0; i < DIGITS.length; i++) values[DIGITS.charCodeAt(i)] = i;
+  for (let i = 0; i < digits.length; i++) values[digits.charCodeAt(i)] = i;
   return values;
 }
 
@@ -83,10 +89,13 @@ export function parseId(kind: IdKind, text: string): Uuid | undefined {
   return decodeBody(text.slice(prefix.length));
 }
 
-/** An entry's id is its transaction's id and its line number: it needs no column of its own. */
-export function formatEntryId(transactionId: Uuid, line: number): string {
-  const digits = DIGITS[Math.floor(line / 62)]! + DIGITS[line % 62]!;
-  return ID_PREFIXES.entry + encodeBody(transactionId) + digits;
+/**
+ * An entry's id is its transaction's id and its line number, so it needs no column of its own.
+ *
+ * @param transactionId as `formatId` wrote it.
+ */
+export function formatEntryId(transactionId: string, line: number): string {
+  return ID_PREFIXES.entry + transactionId.slice(ID_PREFIXES.transaction.length) + PAIRS[line]!;
 }
 
 /** Reads an entry id from the wire; undefined where it is not one. */
@@ -111,24 +120,36 @@ function digitValue(text: string, index: number): number {
 }
 
 function encodeBody(uuid: Uuid): string {
-  const hex = uuid.replaceAll('-', '');
-  const limbs = new Array<number>(8);
-  for (let i = 0; i < 8; i++) limbs[i] = Number.parseInt(hex.slice(i * 4, i * 4 + 4), 16);
+  const limbs = toLimbs(uuid);
   let text = '';
-  for (let left = BODY_LENGTH; left > 0; left -= CHUNK_LENGTH) {
-    let chunk = divideByChunk(limbs);
-    for (let i = Math.min(left, CHUNK_LENGTH); i > 0; i--) {
-      text = DIGITS[chunk % 62]! + text;
-      chunk = Math.floor(chunk / 62);
-    }
+  // Five chunks are twenty digits, and what is left over them fits two.
+  for (let round = 0; round < 5; round++) {
+    const chunk = divideByChunk(limbs);
+    const high = Math.floor(chunk / 3844);
+    text = PAIRS[high]! + PAIRS[chunk - high * 3844]! + text;
   }
-  return text;
+  return PAIRS[limbs[LIMBS - 1]!]! + text;
+}
+
+/** The UUID as a number in limbs of 24 bits, the highest first. */
+function toLimbs(uuid: Uuid): number[] {
+  const limbs = [0, 0, 0, 0, 0, 0];
+  // Six limbs have room for 36 hexadecimal digits, so the first of the 32 is the fifth.
+  let place = LIMBS * 6 - 32;
+  for (let i = 0; i < uuid.length; i++) {
+    const value = HEX_VALUES[uuid.charCodeAt(i)]!;
+    if (value < 0) continue;
+    const limb = Math.floor(place / 6);
+    limbs[limb] = limbs[limb]! * 16 + value;
+    place++;
+  }
+  return limbs;
 }
 
 function divideByChunk(limbs: number[]): number {
   let remainder = 0;
-  for (let i = 0; i < 8; i++) {
-    const value = remainder * 0x10000 + limbs[i]!;
+  for (let i = 0; i < LIMBS; i++) {
+    const value = remainder * 0x1000000 + limbs[i]!;
     const quotient = Math.floor(value / CHUNK);
     limbs[i] = quotient;
     remainder = value - quotient * CHUNK;
@@ -137,22 +158,32 @@ function divideByChunk(limbs: number[]): number {
 }
 
 function decodeBody(text: string): Uuid | undefined {
-  const limbs = new Array<number>(8).fill(0);
-  for (let i = 0; i < text.length; i++) {
-    const digit = digitValue(text, i);
-    if (digit < 0 || !multiplyAdd(limbs, digit)) return undefined;
+  const limbs = [0, 0, 0, 0, 0, 0];
+  // Two digits first, then five chunks of four: the reverse of how they are written.
+  for (let end = 2; end <= BODY_LENGTH; end += 4) {
+    let chunk = 0;
+    for (let i = Math.max(0, end - 4); i < end; i++) {
+      const digit = digitValue(text, i);
+      if (digit < 0) return undefined;
+      chunk = chunk * 62 + digit;
+    }
+    multiplyAdd(limbs, chunk);
   }
-  const hex = limbs.map((limb) => limb.toString(16).padStart(4, '0')).join('');
+  // Six limbs have room for 144 bits, and a UUID has 128.
+  if (limbs[0]! > 0xff) return undefined;
+  const hex = HEX[limbs[0]!]! + limbs.slice(1).map(limbHex).join('');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** Multiplies by 62 and adds a digit; false where the value no longer fits 128 bits. */
-function multiplyAdd(limbs: number[], digit: number): boolean {
-  let carry = digit;
-  for (let i = 7; i >= 0; i--) {
-    const value = limbs[i]! * 62 + carry;
-    limbs[i] = value & 0xffff;
-    carry = value >>> 16;
+function multiplyAdd(limbs: number[], chunk: number): void {
+  let carry = chunk;
+  for (let i = LIMBS - 1; i >= 0; i--) {
+    const value = limbs[i]! * CHUNK + carry;
+    carry = Math.floor(value / 0x1000000);
+    limbs[i] = value - carry * 0x1000000;
   }
-  return carry === 0;
+}
+
+function limbHex(limb: number): string {
+  return HEX[limb >>> 16]! + HEX[(limb >>> 8) & 255]! + HEX[limb & 255]!;
 }

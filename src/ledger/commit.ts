@@ -20,7 +20,8 @@ import {
   insertAccounts,
   insertEntries,
   insertTransactions,
-  updateAccounts,
+  updateBalances,
+  updateStatuses,
 } from '../store/write.js';
 
 /** What became of a command. A refusal is a value; nothing on the write path raises one. */
@@ -109,7 +110,8 @@ class Book {
   readonly state: State;
   readonly transactions: Transaction[] = [];
   readonly opened = new Map<Uuid, Account>();
-  readonly changed = new Map<Uuid, Account>();
+  readonly moved = new Map<Uuid, Account>();
+  readonly restated = new Map<Uuid, Account>();
   readonly #accounts: Map<Uuid, Account>;
   readonly #keys: Map<string, { transactionId: Uuid; fingerprint: Uuid }>;
   readonly #names: Map<string, Account>;
@@ -131,7 +133,10 @@ class Book {
     switch (decision.kind) {
       case 'posted':
         this.#post(decision.transaction);
-        for (const account of decision.accounts) this.#change(account);
+        for (const account of decision.accounts) {
+          this.#accounts.set(account.id, account);
+          this.moved.set(account.id, account);
+        }
         break;
       case 'opened':
         this.#names.set(
@@ -142,7 +147,8 @@ class Book {
         if (decision.seed !== null) this.#post(decision.seed);
         break;
       case 'restated':
-        this.#change(decision.account);
+        this.#accounts.set(decision.account.id, decision.account);
+        this.restated.set(decision.account.id, decision.account);
         break;
       default:
     }
@@ -156,11 +162,6 @@ class Book {
       fingerprint: transaction.fingerprint,
     });
   }
-
-  #change(account: Account): void {
-    this.#accounts.set(account.id, account);
-    this.changed.set(account.id, account);
-  }
 }
 
 async function write(lane: Lane, store: Store, book: Book): Promise<void> {
@@ -170,7 +171,9 @@ async function write(lane: Lane, store: Store, book: Book): Promise<void> {
     statements.push(insertTransactions(store.id, book.transactions));
     statements.push(insertEntries(store.id, book.transactions));
   }
-  if (book.changed.size > 0) statements.push(updateAccounts(store.id, [...book.changed.values()]));
+  if (book.moved.size > 0) statements.push(updateBalances(store.id, [...book.moved.values()]));
+  if (book.restated.size > 0)
+    statements.push(updateStatuses(store.id, [...book.restated.values()]));
   statements.push({ text: 'commit' });
   try {
     await lane.flight(statements);

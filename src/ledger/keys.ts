@@ -62,8 +62,8 @@ export function generateKey(mode: StoreMode): string {
   return `tally_${mode}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
 }
 
-function digest(key: string): Buffer {
-  return hash('sha256', key, 'buffer');
+function digest(key: string): string {
+  return hash('sha256', key, 'hex');
 }
 
 /**
@@ -88,7 +88,7 @@ export async function ensureKey(
   const inserted = await insertKey(db, {
     id,
     storeId: store.id,
-    hash: digest(key),
+    hash: Buffer.from(digest(key), 'hex'),
     hint: key.slice(0, HINT_LENGTH),
     name: options.name,
     scopes: options.scopes,
@@ -116,26 +116,26 @@ export class KeyRing {
   /** @returns undefined where the key is unknown or revoked. */
   authenticate(key: string): Access | undefined | Promise<Access | undefined> {
     const hashed = digest(key);
-    const slot = hashed.toString('latin1');
-    const cached = this.#cache.get(slot);
+    const cached = this.#cache.get(hashed);
     const now = performance.now();
     if (cached === undefined || now - cached.askedAt >= KEY_MAX_AGE_MS) {
-      return this.#ask(hashed, slot);
+      return this.#ask(hashed);
     }
     if (now - cached.askedAt >= KEY_REFRESH_AGE_MS && !cached.refreshing) {
       cached.refreshing = true;
       // Where this fails, the answer in memory grows too old and the next request asks itself.
-      this.#ask(hashed, slot).catch(() => {});
+      this.#ask(hashed).catch(() => {});
     }
     return cached.access;
   }
 
-  async #ask(hashed: Buffer, slot: string): Promise<Access | undefined> {
+  async #ask(hashed: string): Promise<Access | undefined> {
     const askedAt = performance.now();
-    const key = await findKey(this.#db, hashed);
-    const access = key && (await this.#access(key, hashed));
+    const bytes = Buffer.from(hashed, 'hex');
+    const key = await findKey(this.#db, bytes);
+    const access = key && (await this.#access(key, bytes));
     if (this.#cache.size >= KEYS_CACHED_MAX) this.#cache.clear();
-    this.#cache.set(slot, { access, askedAt, refreshing: false });
+    this.#cache.set(hashed, { access, askedAt, refreshing: false });
     return access;
   }
 

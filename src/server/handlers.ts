@@ -17,8 +17,8 @@ import { presentAccount, presentEntry, presentList, presentTransaction, time } f
 export interface Call<Row extends Operation> {
   readonly ledger: Ledger;
   readonly store: Store;
-  /** The id in the path; empty where the path has none. */
-  readonly id: string;
+  /** The named parts of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
   readonly query: z.output<Row['query']>;
   readonly body: z.output<Row['body']>;
 }
@@ -52,41 +52,43 @@ export const HANDLERS: Handlers = {
     return { body: presentList(listed, (account) => presentAccount(store, account)) };
   },
 
-  getAccount: async ({ ledger, store, id }) => ({
-    body: presentAccount(store, await ledger.account(store, accountId(id))),
+  getAccount: async ({ ledger, store, params }) => ({
+    body: presentAccount(store, await ledger.account(store, accountId(params.id))),
   }),
 
-  getAccountBalance: async ({ ledger, store, id, query }) => {
+  getAccountBalance: async ({ ledger, store, params, query }) => {
     if (query.at !== undefined) {
-      const balance = await ledger.balanceAt(store, accountId(id), parseInstant(query.at)!);
+      const balance = await ledger.balanceAt(store, accountId(params.id), parseInstant(query.at)!);
       return { body: { balance: balance.toString(), as_of: query.at } };
     }
-    const { balance, postedAt } = await ledger.account(store, accountId(id));
+    const { balance, postedAt } = await ledger.account(store, accountId(params.id));
     return { body: { balance: balance.toString(), updated_at: time(postedAt) } };
   },
 
-  listEntries: async ({ ledger, store, id, query }) => {
+  listEntries: async ({ ledger, store, params, query }) => {
     const page = pageOf(query, parseEntryId);
-    return { body: presentList(await ledger.entries(store, accountId(id), page), presentEntry) };
+    return {
+      body: presentList(await ledger.entries(store, accountId(params.id), page), presentEntry),
+    };
   },
 
-  freezeAccount: async ({ ledger, store, id }) =>
-    accountReply(store, await ledger.setStatus(store, 'freeze', accountId(id))),
+  freezeAccount: async ({ ledger, store, params }) =>
+    accountReply(store, await ledger.setStatus(store, 'freeze', accountId(params.id))),
 
-  unfreezeAccount: async ({ ledger, store, id }) =>
-    accountReply(store, await ledger.setStatus(store, 'unfreeze', accountId(id))),
+  unfreezeAccount: async ({ ledger, store, params }) =>
+    accountReply(store, await ledger.setStatus(store, 'unfreeze', accountId(params.id))),
 
-  closeAccount: async ({ ledger, store, id }) =>
-    accountReply(store, await ledger.setStatus(store, 'close', accountId(id))),
+  closeAccount: async ({ ledger, store, params }) =>
+    accountReply(store, await ledger.setStatus(store, 'close', accountId(params.id))),
 
-  creditAccount: async ({ ledger, store, id, body }) =>
-    transactionReply(store, await ledger.credit(store, movement(id, body))),
+  creditAccount: async ({ ledger, store, params, body }) =>
+    transactionReply(store, await ledger.credit(store, movement(params.id, body))),
 
-  debitAccount: async ({ ledger, store, id, body }) =>
-    transactionReply(store, await ledger.debit(store, movement(id, body))),
+  debitAccount: async ({ ledger, store, params, body }) =>
+    transactionReply(store, await ledger.debit(store, movement(params.id, body))),
 
-  reverseTransaction: async ({ ledger, store, id, body }) => {
-    const account = accountId(id);
+  reverseTransaction: async ({ ledger, store, params, body }) => {
+    const account = accountId(params.id);
     const original = transactionId(body.transaction_id, 'transaction_id');
     return transactionReply(store, await ledger.reverse(store, original, account));
   },
@@ -107,16 +109,16 @@ export const HANDLERS: Handlers = {
     return { body: presentList(listed, (item) => presentTransaction(store, item)) };
   },
 
-  getTransaction: async ({ ledger, store, id }) => ({
-    body: presentTransaction(store, await ledger.transaction(store, transactionId(id))),
+  getTransaction: async ({ ledger, store, params }) => ({
+    body: presentTransaction(store, await ledger.transaction(store, transactionId(params.id))),
   }),
 
-  reverseTransactionById: async ({ ledger, store, id }) =>
-    transactionReply(store, await ledger.reverse(store, transactionId(id))),
+  reverseTransactionById: async ({ ledger, store, params }) =>
+    transactionReply(store, await ledger.reverse(store, transactionId(params.id))),
 };
 
 function movement(
-  id: string,
+  id: string | undefined,
   body: { amount: string; reference: string; idempotency_key: string },
 ) {
   return {
@@ -149,18 +151,18 @@ function transactionReply(store: Store, outcome: Outcome) {
 }
 
 /** An id that is not of the right kind is an id of nothing (contract Q8). */
-function idOf(kind: IdKind, code: ErrorCode, text: string, param: string | undefined): Uuid {
-  const id = parseId(kind, text);
+function idOf(kind: IdKind, code: ErrorCode, text: string | undefined, param?: string): Uuid {
+  const id = text === undefined ? undefined : parseId(kind, text);
   if (id !== undefined) return id;
   const message = `There is no such ${kind} in this store. Check the ${kind}'s id.`;
   throw new RefusalError(refuse(code, message, param));
 }
 
-function accountId(text: string, param?: string): Uuid {
+function accountId(text: string | undefined, param?: string): Uuid {
   return idOf('account', 'account_not_found', text, param);
 }
 
-function transactionId(text: string, param?: string): Uuid {
+function transactionId(text: string | undefined, param?: string): Uuid {
   return idOf('transaction', 'transaction_not_found', text, param);
 }
 

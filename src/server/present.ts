@@ -7,7 +7,7 @@ import type { Account, HistoryEntry, Listed, Store, Transaction } from '../ledge
 export function presentAccount(store: Store, account: Account): AccountBody {
   return {
     id: formatId('account', account.id),
-    store_id: formatId('store', store.id),
+    store_id: storeId(store),
     customer_id: account.customerId,
     name: account.name,
     unit_label: account.unitLabel,
@@ -19,31 +19,50 @@ export function presentAccount(store: Store, account: Account): AccountBody {
 
 /** Only lines of customer accounts are shown (contract section 1.3). */
 export function presentTransaction(store: Store, transaction: Transaction): TransactionBody {
-  const { id, createdAt, reversalOf } = transaction;
+  const id = formatId('transaction', transaction.id);
+  const createdAt = time(transaction.createdAt);
   const shown = transaction.entries.filter(({ seq }) => seq !== null);
+  const { reversalOf } = transaction;
   return {
-    id: formatId('transaction', id),
-    store_id: formatId('store', store.id),
+    id,
+    store_id: storeId(store),
     reference: transaction.reference,
     idempotency_key: transaction.key,
     reversal_of: reversalOf === null ? null : formatId('transaction', reversalOf),
-    entries: shown.map((entry) => presentEntry({ ...entry, transactionId: id, createdAt })),
-    created_at: time(createdAt),
+    entries: shown.map((entry) => entryBody(entry, id, createdAt)),
+    created_at: createdAt,
   };
 }
 
-export function presentEntry(
-  entry: Pick<HistoryEntry, 'transactionId' | 'line' | 'accountId' | 'amount' | 'createdAt'>,
+export function presentEntry(entry: HistoryEntry): EntryBody {
+  return entryBody(entry, formatId('transaction', entry.transactionId), time(entry.createdAt));
+}
+
+function entryBody(
+  { line, accountId, amount }: Pick<HistoryEntry, 'line' | 'accountId' | 'amount'>,
+  transactionId: string,
+  createdAt: string,
 ): EntryBody {
-  const { transactionId, line, accountId, amount, createdAt } = entry;
   return {
     id: formatEntryId(transactionId, line),
-    transaction_id: formatId('transaction', transactionId),
+    transaction_id: transactionId,
     account_id: formatId('account', accountId),
     side: amount < 0n ? 'debit' : 'credit',
     amount: (amount < 0n ? -amount : amount).toString(),
-    created_at: time(createdAt),
+    created_at: createdAt,
   };
+}
+
+const storeIds = new WeakMap<Store, string>();
+
+/** A server answers for few stores, so their ids are written once. */
+function storeId(store: Store): string {
+  let text = storeIds.get(store);
+  if (text === undefined) {
+    text = formatId('store', store.id);
+    storeIds.set(store, text);
+  }
+  return text;
 }
 
 export function presentList<Item, Body>(

@@ -53,14 +53,39 @@ export function laneOver(db: Db): Lane {
 }
 
 /**
- * Writes a PostgreSQL array literal of values that need no quoting: ids, numbers and times.
- * It costs a tenth of what a driver spends on an array of strings.
+ * Writes one column of rows as a PostgreSQL array literal, for values that need no quoting: ids,
+ * numbers and times. It costs a tenth of what a driver spends on an array of strings.
  */
-export function plainArray(values: readonly (string | number | bigint | null)[]): string {
-  return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
+export function plainColumn<Row>(
+  rows: readonly Row[],
+  value: (row: Row) => string | number | bigint | null,
+): string {
+  let text = '{';
+  for (let i = 0; i < rows.length; i++) {
+    if (i > 0) text += ',';
+    text += value(rows[i]!) ?? 'NULL';
+  }
+  return `${text}}`;
 }
 
-/** Writes a PostgreSQL array literal of any text. */
+/** Writes one column of rows as a PostgreSQL array literal, for any text. */
+export function textColumn<Row>(rows: readonly Row[], value: (row: Row) => string): string {
+  let text = '{';
+  for (let i = 0; i < rows.length; i++) {
+    const item = value(rows[i]!);
+    if (i > 0) text += ',';
+    text += NEEDS_ESCAPE.test(item) ? `"${item.replace(ESCAPED, '\\$&')}"` : `"${item}"`;
+  }
+  return `${text}}`;
+}
+
+const NEEDS_ESCAPE = /["\\]/;
+const ESCAPED = /["\\]/g;
+
+export function plainArray(values: readonly (string | number | bigint | null)[]): string {
+  return plainColumn(values, (value) => value);
+}
+
 export function textArray(values: readonly string[]): string {
-  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+  return textColumn(values, (value) => value);
 }

@@ -1,6 +1,6 @@
 import type { Uuid } from '../core/id.js';
-import { type Account, nameKey, type Transaction } from '../core/model.js';
-import { plainArray, type Statement, textArray } from './db.js';
+import { type Account, type Entry, nameKey, type Transaction } from '../core/model.js';
+import { plainColumn, type Statement, textColumn } from './db.js';
 
 /**
  * The only statements that write the ledger: one a table, whatever the size of the batch.
@@ -19,35 +19,41 @@ export function insertTransactions(storeId: Uuid, transactions: readonly Transac
         $7::uuid[], $8::timestamptz[])`,
     values: [
       storeId,
-      plainArray(transactions.map(({ id }) => id)),
-      plainArray(transactions.map(({ operation }) => operation)),
-      textArray(transactions.map(({ reference }) => reference)),
-      textArray(transactions.map(({ key }) => key)),
-      plainArray(transactions.map(({ fingerprint }) => fingerprint)),
-      plainArray(transactions.map(({ reversalOf }) => reversalOf)),
-      times(transactions.map(({ createdAt }) => createdAt)),
+      plainColumn(transactions, ({ id }) => id),
+      plainColumn(transactions, ({ operation }) => operation),
+      textColumn(transactions, ({ reference }) => reference),
+      textColumn(transactions, ({ key }) => key),
+      plainColumn(transactions, ({ fingerprint }) => fingerprint),
+      plainColumn(transactions, ({ reversalOf }) => reversalOf),
+      plainColumn(transactions, ({ createdAt }) => isoInstant(createdAt)),
     ],
   };
 }
 
+interface Line {
+  readonly transaction: Transaction;
+  readonly entry: Entry;
+}
+
 export function insertEntries(storeId: Uuid, transactions: readonly Transaction[]): Statement {
-  const lines = transactions.flatMap(({ id, createdAt, entries }) =>
-    entries.map((entry) => ({ ...entry, id, createdAt })),
-  );
+  const lines: Line[] = [];
+  for (const transaction of transactions) {
+    for (const entry of transaction.entries) lines.push({ transaction, entry });
+  }
   return {
-    text: `insert into tallystick.entries (store_id, transaction_id, line, account_id, amount, seq,
-        balance_after, created_at)
+    text: `insert into tallystick.entries (store_id, transaction_id, line, account_id, amount,
+        seq, balance_after, created_at)
       select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::numeric[],
         $6::bigint[], $7::numeric[], $8::timestamptz[])`,
     values: [
       storeId,
-      plainArray(lines.map(({ id }) => id)),
-      plainArray(lines.map(({ line }) => line)),
-      plainArray(lines.map(({ accountId }) => accountId)),
-      plainArray(lines.map(({ amount }) => amount)),
-      plainArray(lines.map(({ seq }) => seq)),
-      plainArray(lines.map(({ balanceAfter }) => balanceAfter)),
-      times(lines.map(({ createdAt }) => createdAt)),
+      plainColumn(lines, ({ transaction }) => transaction.id),
+      plainColumn(lines, ({ entry }) => entry.line),
+      plainColumn(lines, ({ entry }) => entry.accountId),
+      plainColumn(lines, ({ entry }) => entry.amount),
+      plainColumn(lines, ({ entry }) => entry.seq),
+      plainColumn(lines, ({ entry }) => entry.balanceAfter),
+      plainColumn(lines, ({ transaction }) => isoInstant(transaction.createdAt)),
     ],
   };
 }
@@ -61,43 +67,51 @@ export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Sta
         $12::timestamptz[])`,
     values: [
       storeId,
-      plainArray(accounts.map(({ id }) => id)),
-      textArray(accounts.map(({ customerId }) => customerId)),
-      textArray(accounts.map(({ name }) => name)),
-      textArray(accounts.map(({ name }) => nameKey(name))),
-      textArray(accounts.map(({ unitLabel }) => unitLabel)),
-      plainArray(accounts.map(({ status }) => status)),
-      plainArray(accounts.map(({ balance }) => balance)),
-      plainArray(accounts.map(({ version }) => version)),
-      times(accounts.map(({ createdAt }) => createdAt)),
-      times(accounts.map(({ updatedAt }) => updatedAt)),
-      times(accounts.map(({ postedAt }) => postedAt)),
+      plainColumn(accounts, ({ id }) => id),
+      textColumn(accounts, ({ customerId }) => customerId),
+      textColumn(accounts, ({ name }) => name),
+      textColumn(accounts, ({ name }) => nameKey(name)),
+      textColumn(accounts, ({ unitLabel }) => unitLabel),
+      plainColumn(accounts, ({ status }) => status),
+      plainColumn(accounts, ({ balance }) => balance),
+      plainColumn(accounts, ({ version }) => version),
+      plainColumn(accounts, ({ createdAt }) => isoInstant(createdAt)),
+      plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
+      plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
     ],
   };
 }
 
-export function updateAccounts(storeId: Uuid, accounts: readonly Account[]): Statement {
+/** Stores what movements change; no index covers any of these columns. */
+export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `update tallystick.accounts as a
-      set status = v.status, balance = v.balance, version = v.version,
-        updated_at = v.updated_at, posted_at = v.posted_at
-      from unnest($2::uuid[], $3::text[], $4::numeric[], $5::bigint[], $6::timestamptz[],
-        $7::timestamptz[]) as v (id, status, balance, version, updated_at, posted_at)
+      set balance = v.balance, version = v.version, posted_at = v.posted_at
+      from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[])
+        as v (id, balance, version, posted_at)
       where a.store_id = $1 and a.account_id = v.id`,
     values: [
       storeId,
-      plainArray(accounts.map(({ id }) => id)),
-      plainArray(accounts.map(({ status }) => status)),
-      plainArray(accounts.map(({ balance }) => balance)),
-      plainArray(accounts.map(({ version }) => version)),
-      times(accounts.map(({ updatedAt }) => updatedAt)),
-      times(accounts.map(({ postedAt }) => postedAt)),
+      plainColumn(accounts, ({ id }) => id),
+      plainColumn(accounts, ({ balance }) => balance),
+      plainColumn(accounts, ({ version }) => version),
+      plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
     ],
   };
 }
 
-function times(instants: readonly number[]): string {
-  return plainArray(instants.map(isoInstant));
+export function updateStatuses(storeId: Uuid, accounts: readonly Account[]): Statement {
+  return {
+    text: `update tallystick.accounts as a set status = v.status, updated_at = v.updated_at
+      from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as v (id, status, updated_at)
+      where a.store_id = $1 and a.account_id = v.id`,
+    values: [
+      storeId,
+      plainColumn(accounts, ({ id }) => id),
+      plainColumn(accounts, ({ status }) => status),
+      plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
+    ],
+  };
 }
 
 // A batch has few distinct instants, so the last one written is kept.
