@@ -63,7 +63,8 @@ export async function listEntries(
   const select = `select transaction_id, line, account_id, amount::text as amount,
     seq::text as seq, balance_after::text as balance_after, ${epoch('created_at')}
     from tallystick.entries`;
-  const result = await pageOf(db, select, where, 'seq', page);
+  // The bare name would mean the text that is selected, in which 9 comes after 10.
+  const result = await pageOf(db, select, where, 'entries.seq', page);
   return { ...result, items: result.items.map((row) => toHistoryEntry(row as EntryRow)) };
 }
 
