@@ -1,5 +1,6 @@
 import type { Command } from '../core/command.js';
 import { decide } from '../core/decide.js';
+import type { Happening } from '../core/events.js';
 import { compareUse } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Transaction } from '../core/model.js';
@@ -16,6 +17,8 @@ import {
 /** The locked state as it changes while a batch is decided, and what is to be written of it. */
 export class Batch {
   readonly transactions: Transaction[] = [];
+  /** What webhook endpoints may want to be told of, in order. */
+  readonly happenings: Happening[] = [];
   readonly opened = new Map<Uuid, Account>();
   /** Accounts by what of them changed, so that only that is written. */
   readonly moved = new Map<Uuid, Account>();
@@ -75,6 +78,7 @@ export class Batch {
   #apply({ transactions, accounts, grants, holds }: Changes): void {
     for (const transaction of transactions) {
       this.transactions.push(transaction);
+      this.happenings.push({ kind: 'posted', transaction, accounts });
       const { id: transactionId, key, fingerprint } = transaction;
       this.#keys.set(key, { transactionId, fingerprint });
     }
@@ -93,7 +97,10 @@ export class Batch {
     if (before === undefined) return;
     this.#accounts.set(id, account);
     if (account.version !== before.version) this.moved.set(id, account);
-    if (account.status !== before.status) this.restated.set(id, account);
+    if (account.status !== before.status) {
+      this.restated.set(id, account);
+      this.happenings.push({ kind: 'restated', account });
+    }
     if (
       account.held !== before.held ||
       account.openGrants !== before.openGrants ||
@@ -109,9 +116,13 @@ export class Batch {
   #changeGrant(grant: Grant): void {
     this.grants.set(grant.id, grant);
     const own = group(this.#grants, grant.accountId);
-    const known = own.has(grant.id);
+    const before = own.get(grant.id);
+    const account = this.#accounts.get(grant.accountId);
+    if (account !== undefined && grant.announcedAt !== (before?.announcedAt ?? null)) {
+      this.happenings.push({ kind: 'expiring', grant, account });
+    }
     own.set(grant.id, grant);
-    if (known) return;
+    if (before !== undefined) return;
     const sorted = [...own.values()].sort(compareUse);
     this.#grants.set(grant.accountId, new Map(sorted.map((item) => [item.id, item])));
   }

@@ -52,14 +52,17 @@ const UNAVAILABLE: Outcome = {
  */
 export class Batcher {
   readonly #engine: Engine;
+  readonly #onEvents: () => void;
   readonly #queues = new Map<Uuid, Queue>();
   #waiting = 0;
   #busy = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  constructor(engine: Engine) {
+  /** @param onEvents is called whenever events for webhook endpoints have been committed. */
+  constructor(engine: Engine, onEvents: () => void = () => {}) {
     this.#engine = engine;
+    this.#onEvents = onEvents;
   }
 
   /** How many commands wait for a lane. */
@@ -155,10 +158,13 @@ export class Batcher {
   async #commit(store: Store, batch: readonly Pending[]): Promise<Outcome[]> {
     const commands = batch.flatMap((pending) => pending.commands);
     const { atomic } = batch[0]!;
+    const onEvents = this.#onEvents;
     const started = Date.now();
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#engine.onLane((lane) => commitBatch(lane, store, commands, atomic));
+        return await this.#engine.onLane((lane) =>
+          commitBatch(lane, store, commands, { atomic, onEvents }),
+        );
       } catch (error) {
         if (!(await this.#canTryAgain(error, tries, started, batch))) throw error;
       }

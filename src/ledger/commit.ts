@@ -1,11 +1,13 @@
 import type { Command } from '../core/command.js';
 import type { Refusal } from '../core/errors.js';
+import { deriveEvents, type OutboxEvent } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
 import type { Decision } from '../core/state.js';
 import type { Lane, Statement } from '../store/db.js';
 import { readTransactions } from '../store/find.js';
 import { insertDrawdowns, updateFunds, upsertGrants, upsertHolds } from '../store/funds.js';
+import { insertOutbox } from '../store/outbox.js';
 import { isLost } from '../store/sqlstate.js';
 import {
   insertAccounts,
@@ -15,6 +17,7 @@ import {
   updateStatuses,
 } from '../store/write.js';
 import { Batch } from './batch.js';
+import { newEventId } from './ids.js';
 import { lockState, resolve } from './lock.js';
 
 /** What became of a command. A refusal is a value; nothing on the write path raises one. */
@@ -33,11 +36,17 @@ export class UncertainError extends Error {
   }
 }
 
+export interface CommitOptions {
+  /** Where true, the first refusal undoes all of it: nothing is written. */
+  readonly atomic?: boolean;
+  /** Called once events for webhook endpoints are committed. */
+  readonly onEvents?: () => void;
+}
+
 /**
  * The one write path: decides commands of one store in order and commits what they come to, all
- * in one database transaction.
+ * in one database transaction, together with the events that webhook endpoints want of it.
  *
- * @param atomic where true, the first refusal undoes all of it: nothing is written.
  * @returns one outcome a command, in order; where an atomic batch was refused, only the outcomes
  * up to the culprit, which is the last.
  * @throws {UncertainError} where the commit's answer was lost; any other error means that nothing
@@ -48,10 +57,11 @@ export async function commitBatch(
   lane: Lane,
   store: Store,
   commands: readonly Command[],
-  atomic = false,
+  { atomic = false, onEvents = () => {} }: CommitOptions = {},
 ): Promise<Outcome[]> {
   const resolved = await resolve(lane, store, commands);
-  const batch = new Batch(await lockState(lane, store, resolved));
+  const { state, subscriptions } = await lockState(lane, store, resolved);
+  const batch = new Batch(state);
   const decisions: Decision[] = [];
   for (const command of resolved.commands) {
     const decision = batch.decide(command);
@@ -61,7 +71,9 @@ export async function commitBatch(
       return [...decisions.slice(0, -1).map(() => UNDONE), decision];
     }
   }
-  await write(lane, store, batch);
+  const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
+  await write(lane, store, batch, events);
+  if (events.length > 0) onEvents();
   const found = await readFound(lane, store, batch, decisions);
   return decisions.map((decision) => toOutcome(decision, found));
 }
@@ -69,7 +81,12 @@ export async function commitBatch(
 /** What became of the commands before the culprit of an atomic batch. */
 const UNDONE: Outcome = { kind: 'settled' };
 
-async function write(lane: Lane, store: Store, batch: Batch): Promise<void> {
+async function write(
+  lane: Lane,
+  store: Store,
+  batch: Batch,
+  events: readonly OutboxEvent[],
+): Promise<void> {
   const { transactions, opened, moved, refunded, restated, grants, holds } = batch;
   const statements: Statement[] = [];
   if (opened.size > 0) statements.push(insertAccounts(store.id, [...opened.values()]));
@@ -86,6 +103,7 @@ async function write(lane: Lane, store: Store, batch: Batch): Promise<void> {
     own.map((drawdown) => ({ ...drawdown, transactionId })),
   );
   if (drawdowns.length > 0) statements.push(insertDrawdowns(store.id, drawdowns));
+  if (events.length > 0) statements.push(insertOutbox(store.id, events));
   statements.push({ text: 'commit' });
   try {
     await lane.flight(statements);

@@ -26,6 +26,7 @@ import {
   readNow,
   readUnusableAt,
 } from '../store/read-funds.js';
+import { AddressGuard } from './address.js';
 import { Batcher } from './batcher.js';
 import type { Outcome } from './commit.js';
 import {
@@ -39,6 +40,7 @@ import {
   reverseCommand,
   type Terms,
 } from './requests.js';
+import { Webhooks } from './webhooks.js';
 
 export type { HistoryEntry, Listed, Page } from '../store/read.js';
 
@@ -55,11 +57,26 @@ export interface EntryPlace {
  */
 export class Ledger {
   readonly engine: Engine;
+  readonly webhooks: Webhooks;
   readonly #batcher: Batcher;
+  #commands = 0;
+  #onEvents: () => void = () => {};
 
-  constructor(engine: Engine) {
+  /** @param guard says which addresses a webhook may have. */
+  constructor(engine: Engine, guard: AddressGuard = new AddressGuard()) {
     this.engine = engine;
-    this.#batcher = new Batcher(engine);
+    this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
+    this.#batcher = new Batcher(engine, () => this.#onEvents());
+  }
+
+  /** How many commands it has been given so far. */
+  get commands(): number {
+    return this.#commands;
+  }
+
+  /** Sets what is called whenever there are new events for webhooks. */
+  onEvents(listener: () => void): void {
+    this.#onEvents = listener;
   }
 
   /** How many commands wait to be written. */
@@ -69,6 +86,7 @@ export class Ledger {
 
   /** Carries out one command. */
   async execute(store: Store, command: Command): Promise<Outcome> {
+    this.#commands++;
     const [outcome] = await this.#batcher.submit(store, [command]);
     return outcome!;
   }
@@ -79,6 +97,7 @@ export class Ledger {
    * @returns an outcome for each; of an atomic refusal only those up to the culprit, the last.
    */
   executeAll(store: Store, commands: readonly Command[], atomic: boolean): Promise<Outcome[]> {
+    this.#commands += commands.length;
     return this.#batcher.submit(store, commands, atomic);
   }
 

@@ -1,4 +1,5 @@
 import { accountsNamed, type Command, keyOf } from '../core/command.js';
+import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Grant, Hold, Store, Transaction } from '../core/model.js';
 import { hasParts } from '../core/state.js';
@@ -6,11 +7,12 @@ import type { Lane, Result, Statement } from '../store/db.js';
 import {
   findKeys,
   findNames,
-  readClock,
+  readClockAndWishes,
   readTransactions,
   toInstant,
   toKeys,
   toNames,
+  toSubscriptions,
 } from '../store/find.js';
 import {
   findGrants,
@@ -84,7 +86,7 @@ export async function lockState(
   lane: Lane,
   store: Store,
   { commands, originals }: Resolved,
-): Promise<MutableState> {
+): Promise<{ state: MutableState; subscriptions: readonly Subscription[] }> {
   const accountIds = new Set(commands.flatMap(accountsNamed));
   for (const { entries } of originals.values()) {
     for (const { accountId, seq } of entries) if (seq !== null) accountIds.add(accountId);
@@ -96,7 +98,7 @@ export async function lockState(
     { text: 'begin isolation level read committed' },
     lockAccounts(store.id, [...accountIds]),
     findKeys(store.id, keys),
-    readClock(store.id),
+    readClockAndWishes(store.id),
     ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
   ];
   const [, locked, holders, clock, names] = (await lane.flight(statements)) as [
@@ -108,7 +110,7 @@ export async function lockState(
   ];
   const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, toAccount(row)]));
   const funds = await loadFunds(lane, store, { commands, originals }, accounts);
-  return {
+  const state = {
     store,
     now: toInstant(clock),
     newId,
@@ -120,6 +122,7 @@ export async function lockState(
     names: names === undefined ? new Map() : toNames(names),
     originals,
   };
+  return { state, subscriptions: toSubscriptions(clock) };
 }
 
 interface Funds {

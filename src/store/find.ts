@@ -1,3 +1,4 @@
+import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Drawdown, Entry, Metadata, Operation, Transaction } from '../core/model.js';
 import { nameKey } from '../core/model.js';
@@ -10,14 +11,39 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
  * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower.
  */
 
-/** The store's own instant, or the clock's, taken once the locks before it are held. */
+const NOW = `(extract(epoch from coalesce(clock,
+    date_trunc('milliseconds', clock_timestamp()))) * 1000)::bigint::text as now`;
+
+/** The store's own instant, or the clock's. */
 export function readClock(storeId: Uuid): Statement {
   return {
-    text: `select (extract(epoch from coalesce(clock,
-        date_trunc('milliseconds', clock_timestamp()))) * 1000)::bigint::text as now
+    text: `select ${NOW} from tallystick.stores where store_id = $1`,
+    values: [storeId],
+  };
+}
+
+/**
+ * The instant, taken once the locks of the statements before it are held, and with it what the
+ * store's webhook endpoints want to be told. That is read at every batch, because an answer from
+ * memory would lose the events between another server's change of an endpoint and its end.
+ */
+export function readClockAndWishes(storeId: Uuid): Statement {
+  return {
+    text: `select ${NOW},
+        (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
+          from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted
       from tallystick.stores where store_id = $1`,
     values: [storeId],
   };
+}
+
+export function toSubscriptions(result: Result): Subscription[] {
+  const wanted = result.rows[0].wanted as string | null;
+  if (wanted === null) return [];
+  return wanted.split(',').map((line) => {
+    const [endpointId, ...events] = line.trimEnd().split(' ');
+    return { endpointId: endpointId!, events };
+  });
 }
 
 export function toInstant(result: Result): number {
