@@ -4,7 +4,9 @@ export { isReservedKey } from '../core/command.js';
 export { formatId, parseId } from '../core/id.js';
 export type { Account, Entry, Posting, Store, StoreMode, Transaction } from '../core/model.js';
 export type { Db, Engine } from '../store/db.js';
+export type { Delivery } from '../store/deliveries.js';
 export { type ApiKey, listKeys, listStores, revokeKey } from '../store/directory.js';
+export type { Endpoint } from '../store/endpoints.js';
 export { type Inspection, inspectDatabase } from '../store/inspect.js';
 export {
   distribute,
@@ -17,7 +19,14 @@ export {
 } from '../store/migrate.js';
 export { openPostgres, type PostgresOptions } from '../store/postgres.js';
 export { isLost } from '../store/sqlstate.js';
+export { AddressGuard } from './address.js';
 export type { Outcome } from './commit.js';
+export { Deliverer } from './deliver.js';
+export {
+  type DeliverySettings,
+  DeliverySettingsError,
+  readDeliverySettings,
+} from './delivery-settings.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -36,7 +45,9 @@ export {
   type Listed,
   type Page,
 } from './ledger.js';
+export { Pace } from './pace.js';
 export * from './requests.js';
+export { signedHeaders } from './signature.js';
 export {
   type Difference,
   type VerifyOptions,

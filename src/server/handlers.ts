@@ -12,6 +12,7 @@ import {
   type Store,
 } from '../ledger/index.js';
 import { presentAccount, presentEntry, presentList, presentTransaction, time } from './present.js';
+import { WEBHOOK_HANDLERS } from './webhook-handlers.js';
 
 /** What a handler gets: all of it checked against the operation's row. */
 export interface Call<Row extends Operation> {
@@ -115,6 +116,8 @@ export const HANDLERS: Handlers = {
 
   reverseTransactionById: async ({ ledger, store, params }) =>
     transactionReply(store, await ledger.reverse(store, transactionId(params.id))),
+
+  ...WEBHOOK_HANDLERS,
 };
 
 function movement(
