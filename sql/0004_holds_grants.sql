@@ -38,6 +38,8 @@ create table tallystick.grants (
 create index grants_account on tallystick.grants (store_id, account_id, grant_id);
 create index grants_open on tallystick.grants (store_id, account_id) where remaining > 0;
 create index grants_due on tallystick.grants (store_id, expires_at) where remaining > 0;
+create index grants_unannounced on tallystick.grants (store_id, expires_at)
+  where remaining > 0 and announced_at is null;
 create index grants_transaction on tallystick.grants (store_id, transaction_id);
 
 -- Which grant funded which line: positive where the line drew from the grant, negative where it

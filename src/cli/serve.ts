@@ -1,5 +1,13 @@
 import { pino } from 'pino';
-import { type Engine, ensureKey, generateKey, Ledger, listKeys, migrate } from '../ledger/index.js';
+import {
+  type Engine,
+  ensureKey,
+  generateKey,
+  Ledger,
+  listKeys,
+  migrate,
+  Sweeper,
+} from '../ledger/index.js';
 import { createApp, listen } from '../server/index.js';
 import { deliverBeside, readDelivery } from './delivery.js';
 import { openEngine } from './engine.js';
@@ -22,11 +30,12 @@ export async function serve(settings: Settings, flags: OutputFlags): Promise<voi
     const app = createApp({ ledger, log, isDraining: () => draining });
     const server = await listenOrExplain(app, settings);
     const deliverer = deliverBeside(ledger, delivery, log);
+    const sweeper = new Sweeper(ledger, (error) => log.error({ err: error }, 'sweep failed'));
     announce(flags, server.url, engine, generated);
     await stopped;
     draining = true;
     log.info('stopping: finishing what is in flight');
-    await Promise.all([server.close(), deliverer?.stop()]);
+    await Promise.all([server.close(), deliverer?.stop(), sweeper.stop()]);
   } finally {
     await ledger.close();
   }

@@ -141,6 +141,8 @@ export interface VoidCommand {
 export interface SettleCommand {
   readonly kind: 'settle';
   readonly accountId: Uuid;
+  /** Grants whose expiry is nearer than this are announced. */
+  readonly aheadMs: number;
 }
 
 /** Keys that the ledger makes itself; a caller's key of this form is refused (contract Q6). */

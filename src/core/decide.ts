@@ -6,6 +6,7 @@ import {
   type MoveCommand,
   type OpenCommand,
   type PostCommand,
+  type SettleCommand,
   type StatusCommand,
   seedKey,
   type VoidCommand,
@@ -14,7 +15,14 @@ import { decideCapture, decideExtend, decideHold, decideRelease } from './decide
 import { decideReverse } from './decide-reverse.js';
 import { refuse } from './errors.js';
 import type { Account, Grant } from './model.js';
-import { type Decision, instantOf, NO_CHANGES, nameOwnerKey, type State } from './state.js';
+import {
+  type Decision,
+  fundsOf,
+  instantOf,
+  NO_CHANGES,
+  nameOwnerKey,
+  type State,
+} from './state.js';
 
 /**
  * Decides one command on locked and settled state: pure, total and without clock or I/O. The
@@ -42,7 +50,7 @@ export function decide(state: State, command: Command): Decision {
     case 'void':
       return decideVoid(state, command);
     case 'settle':
-      return { kind: 'settled', changes: NO_CHANGES };
+      return decideSettle(state, command);
     default:
       return decideStatus(state, command);
   }
@@ -184,6 +192,24 @@ function decideStatus(state: State, command: StatusCommand): Decision {
   const status = ({ freeze: 'frozen', unfreeze: 'active', close: 'closed' } as const)[command.kind];
   const changed = { ...account, status, updatedAt: Math.max(state.now, account.updatedAt) };
   return { kind: 'account', account: changed, changes: { ...NO_CHANGES, accounts: [changed] } };
+}
+
+/** What is due is settled before any command; what is left to do is to announce expiries. */
+function decideSettle(state: State, { accountId, aheadMs }: SettleCommand): Decision {
+  const account = state.accounts.get(accountId);
+  if (account === undefined) return missingAccount(state, [accountId])!;
+  const now = instantOf(state, account);
+  const near = fundsOf(state, account).grants.filter(
+    ({ announcedAt, expiresAt, voidedAt, remaining }) =>
+      announcedAt === null &&
+      voidedAt === null &&
+      remaining > 0n &&
+      expiresAt !== null &&
+      expiresAt > now &&
+      expiresAt <= now + aheadMs,
+  );
+  const grants = near.map((grant) => ({ ...grant, announcedAt: now }));
+  return { kind: 'settled', accountId, changes: { ...NO_CHANGES, grants } };
 }
 
 /** The grant ends now; `settle`, which comes after every command, sends what is left away. */

@@ -65,7 +65,7 @@ export type Decision =
       readonly changes: Changes;
     }
   | { readonly kind: 'grant'; readonly grant: Grant; readonly changes: Changes }
-  | { readonly kind: 'settled'; readonly changes: Changes };
+  | { readonly kind: 'settled'; readonly accountId: Uuid; readonly changes: Changes };
 
 /** Under which a name is unique: per customer, trimmed and case-insensitive. */
 export function nameOwnerKey(customerId: string, name: string): string {

@@ -27,7 +27,14 @@ export type Outcome =
   | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly replayed: boolean }
   | { readonly kind: 'hold'; readonly hold: Hold; readonly replayed: boolean }
   | { readonly kind: 'grant'; readonly grant: Grant }
-  | { readonly kind: 'settled' };
+  | {
+      readonly kind: 'settled';
+      readonly transactions: readonly Transaction[];
+      readonly holdsExpired: number;
+      readonly grantsAnnounced: number;
+    }
+  /** It would have been carried out, but a later one of its atomic batch was refused. */
+  | { readonly kind: 'undone' };
 
 /** The connection went away after COMMIT was sent: it may have been carried out, or not. */
 export class UncertainError extends Error {
@@ -75,11 +82,10 @@ export async function commitBatch(
   await write(lane, store, batch, events);
   if (events.length > 0) onEvents();
   const found = await readFound(lane, store, batch, decisions);
-  return decisions.map((decision) => toOutcome(decision, found));
+  return decisions.map((decision) => toOutcome(decision, found, batch));
 }
 
-/** What became of the commands before the culprit of an atomic batch. */
-const UNDONE: Outcome = { kind: 'settled' };
+const UNDONE: Outcome = { kind: 'undone' };
 
 async function write(
   lane: Lane,
@@ -133,7 +139,11 @@ async function readFound(
   return new Map([...found, ...read]);
 }
 
-function toOutcome(decision: Decision, found: ReadonlyMap<Uuid, Transaction>): Outcome {
+function toOutcome(
+  decision: Decision,
+  found: ReadonlyMap<Uuid, Transaction>,
+  batch: Batch,
+): Outcome {
   switch (decision.kind) {
     case 'refused':
       return decision;
@@ -148,8 +158,20 @@ function toOutcome(decision: Decision, found: ReadonlyMap<Uuid, Transaction>): O
     case 'grant':
       return { kind: 'grant', grant: decision.grant };
     case 'settled':
-      return { kind: 'settled' };
+      return settledOf(batch, decision.accountId, decision.changes.grants.length);
     default:
       return { kind: 'account', account: decision.account };
   }
+}
+
+/** What fell due on an account: the settling came before the command itself. */
+function settledOf(batch: Batch, accountId: Uuid, grantsAnnounced: number): Outcome {
+  const transactions = batch.transactions.filter(
+    ({ operation, entries }) =>
+      (operation === 'expire' || operation === 'void') && entries[0]?.accountId === accountId,
+  );
+  const holdsExpired = [...batch.holds.values()].filter(
+    (hold) => hold.accountId === accountId && hold.status === 'expired',
+  ).length;
+  return { kind: 'settled', transactions, holdsExpired, grantsAnnounced };
 }

@@ -1,8 +1,19 @@
 /** What the parts above the ledger use of it; the tables below it are nobody else's business. */
 export { parseAmount } from '../core/amount.js';
+export type { Command } from '../core/command.js';
 export { isReservedKey } from '../core/command.js';
+export type { Position } from '../core/funds.js';
 export { formatId, parseId } from '../core/id.js';
-export type { Account, Entry, Posting, Store, StoreMode, Transaction } from '../core/model.js';
+export type {
+  Account,
+  Entry,
+  Grant,
+  Hold,
+  Posting,
+  Store,
+  StoreMode,
+  Transaction,
+} from '../core/model.js';
 export type { Db, Engine } from '../store/db.js';
 export type { Delivery } from '../store/deliveries.js';
 export { type ApiKey, listKeys, listStores, revokeKey } from '../store/directory.js';
@@ -38,6 +49,8 @@ export {
   SCOPES,
 } from './keys.js';
 export {
+  type AccountFilter,
+  type EntryFilter,
   type EntryPlace,
   type HistoryEntry,
   invalidCursor,
@@ -48,6 +61,7 @@ export {
 export { Pace } from './pace.js';
 export * from './requests.js';
 export { signedHeaders } from './signature.js';
+export { ANNOUNCE_AHEAD_MS_DEFAULT, type Settled, Sweeper, sweepStore } from './sweep.js';
 export {
   type Difference,
   type VerifyOptions,

@@ -4,8 +4,11 @@ import { type Position, positionOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
 import { hasParts } from '../core/state.js';
+import { advanceClock, readClockOf, setClock } from '../store/clock.js';
 import type { Engine } from '../store/db.js';
 import {
+  type AccountFilter,
+  type EntryFilter,
   findSeq,
   type HistoryEntry,
   type Listed,
@@ -40,9 +43,10 @@ import {
   reverseCommand,
   type Terms,
 } from './requests.js';
+import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
 import { Webhooks } from './webhooks.js';
 
-export type { HistoryEntry, Listed, Page } from '../store/read.js';
+export type { AccountFilter, EntryFilter, HistoryEntry, Listed, Page } from '../store/read.js';
 
 export interface EntryPlace {
   readonly transactionId: Uuid;
@@ -58,13 +62,22 @@ export interface EntryPlace {
 export class Ledger {
   readonly engine: Engine;
   readonly webhooks: Webhooks;
+  readonly announceAheadMs: number;
   readonly #batcher: Batcher;
   #commands = 0;
   #onEvents: () => void = () => {};
 
-  /** @param guard says which addresses a webhook may have. */
-  constructor(engine: Engine, guard: AddressGuard = new AddressGuard()) {
+  /**
+   * @param guard says which addresses a webhook may have.
+   * @param announceAheadMs how long before its expiry a grant is announced.
+   */
+  constructor(
+    engine: Engine,
+    guard: AddressGuard = new AddressGuard(),
+    announceAheadMs: number = ANNOUNCE_AHEAD_MS_DEFAULT,
+  ) {
     this.engine = engine;
+    this.announceAheadMs = announceAheadMs;
     this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
     this.#batcher = new Batcher(engine, () => this.#onEvents());
   }
@@ -132,14 +145,10 @@ export class Ledger {
   }
 
   /** @throws {RefusalError} where a cursor is not an account of this store. */
-  async accounts(
-    store: Store,
-    customerId: string | undefined,
-    page: Page<Uuid>,
-  ): Promise<Listed<Account>> {
+  async accounts(store: Store, filter: AccountFilter, page: Page<Uuid>): Promise<Listed<Account>> {
     const { reader } = this.engine;
     await checkCursors(page, async (id) => (await readAccount(reader, store.id, id)) !== undefined);
-    return listAccounts(reader, store.id, customerId, page);
+    return listAccounts(reader, store.id, filter, page);
   }
 
   /** What the account has now: whether or not anything due has been settled yet. */
@@ -203,17 +212,32 @@ export class Ledger {
     return { now, ...(await listGrants(reader, store.id, { accountId, status, now }, page)) };
   }
 
-  /** The store's own instant: the database's clock, or a test store's own. */
-  now(store: Store): Promise<number> {
-    return readNow(this.engine.reader, store.id);
+  /** The store's time, and whether it is real time that runs. */
+  clock(store: Store): Promise<{ now: number; real: boolean }> {
+    return readClockOf(this.engine.reader, store.id);
+  }
+
+  /** Sets a test store's time; null returns it to real time. */
+  setClock(store: Store, instant: number | null): Promise<void> {
+    return setClock(this.engine.reader, store.id, instant);
+  }
+
+  advanceClock(store: Store, seconds: number): Promise<void> {
+    return advanceClock(this.engine.reader, store.id, seconds);
   }
 
   /** @throws {RefusalError} where a cursor is not an entry of this account. */
-  async entries(store: Store, id: Uuid, page: Page<EntryPlace>): Promise<Listed<HistoryEntry>> {
+  async entries(
+    store: Store,
+    id: Uuid,
+    page: Page<EntryPlace>,
+    filter: EntryFilter = {},
+  ): Promise<Listed<HistoryEntry>> {
     await this.account(store, id);
     const after = await this.#seq(store, id, page.after, 'starting_after');
     const before = await this.#seq(store, id, page.before, 'ending_before');
-    return listEntries(this.engine.reader, store.id, id, { limit: page.limit, after, before });
+    const window = { limit: page.limit, after, before };
+    return listEntries(this.engine.reader, store.id, id, filter, window);
   }
 
   async transaction(store: Store, id: Uuid): Promise<Transaction> {

@@ -16,13 +16,13 @@ import { isoInstant } from './write.js';
 
 export const SELECT_GRANT = `select grant_id, account_id, transaction_id, amount::text as amount,
     remaining::text as remaining, priority, category,
-    ${['effective_at', 'expires_at', 'voided_at', 'announced_at', 'created_at'].map(epoch).join(', ')}
+    ${['effective_at', 'expires_at', 'voided_at', 'announced_at', 'created_at'].map((column) => epoch(column)).join(', ')}
   from tallystick.grants`;
 
 export const SELECT_HOLD = `select hold_id, account_id, amount::text as amount,
     remaining::text as remaining, captured::text as captured, status, reference,
     idempotency_key, fingerprint, pins,
-    ${['expires_at', 'created_at', 'updated_at'].map(epoch).join(', ')}
+    ${['expires_at', 'created_at', 'updated_at'].map((column) => epoch(column)).join(', ')}
   from tallystick.holds`;
 
 /** The open grants of accounts, and those that commands name or that originals made or drew. */

@@ -3,7 +3,7 @@ import type { Account, AccountStatus, Metadata } from '../core/model.js';
 import { plainArray, type Statement } from './db.js';
 
 export const SELECT_ACCOUNT = `select account_id, customer_id, name, unit_label, status, balance::text as balance,
-  version::text as version, ${['created_at', 'updated_at', 'posted_at'].map(epoch).join(', ')},
+  version::text as version, ${['created_at', 'updated_at', 'posted_at'].map((column) => epoch(column)).join(', ')},
   held::text as held, open_grants, open_holds, has_grants, metadata
   from tallystick.accounts`;
 
@@ -64,6 +64,7 @@ export function toAccount(row: AccountRow): Account {
 }
 
 /** Selects a time as whole milliseconds since the Unix epoch. */
-export function epoch(column: string): string {
-  return `(extract(epoch from ${column}) * 1000)::bigint::text as ${column}`;
+export function epoch(column: string, table?: string): string {
+  const source = table === undefined ? column : `${table}.${column}`;
+  return `(extract(epoch from ${source}) * 1000)::bigint::text as ${column}`;
 }

@@ -74,7 +74,9 @@ describe('credit and debit, in order of precedence', () => {
         { line: 1, accountId: counterpart, amount: -signed, seq: null, balanceAfter: null },
       ],
     });
-    expect(changes.accounts).toEqual([account({ balance: balanceAfter, version: 5, postedAt: NOW })]);
+    expect(changes.accounts).toEqual([
+      account({ balance: balanceAfter, version: 5, postedAt: NOW }),
+    ]);
   });
 
   test('time does not run backwards within an account', () => {
