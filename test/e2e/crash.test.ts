@@ -1,13 +1,12 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
 import {
   Cluster,
+  embeddedDirectory,
   POSTGRES_BINARIES,
   run,
   type ServerProcess,
   startServer,
-  temporaryDirectory,
   until,
 } from './harness.js';
 
@@ -50,7 +49,7 @@ describe.each(engines)('the server is killed on %s', (engine) => {
       cluster = await Cluster.start();
       settings = { DATABASE_URL: await cluster.database() };
     } else {
-      settings = { TALLYSTICK_DATA_DIR: join(temporaryDirectory(), 'data') };
+      settings = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
     }
   }, 60_000);
 
