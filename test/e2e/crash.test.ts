@@ -55,14 +55,14 @@ describe.each(engines)('the server is killed on %s', (engine) => {
 
   afterAll(() => cluster?.stop());
 
-  test('in four rounds under load, nothing is lost or done twice', async () => {
+  test('in three rounds under load, nothing is lost or done twice', async () => {
     const random = randomFrom(chooseSeed());
     const withKey = { ...settings, TALLYSTICK_API_KEY: KEY };
     let server = await startServer(withKey);
     let api = new Api(server.url, KEY);
     const accounts = await openAccounts(api);
     const load = new Load(accounts, random);
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const goal = load.acknowledged + 50 + random(200);
       load.start(api, { untilRefused: true });
       await until('enough is acknowledged', () => load.acknowledged >= goal);
