@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { deliver } from './delivery.js';
 import { doctor } from './doctor.js';
 import { explain } from './exit.js';
 import { type CreateFlags, collectScope, createKey, revoke, showKeys } from './keys.js';
+import { type ListenFlags, listen } from './listen.js';
 import { type MigrateFlags, runMigrations } from './migrate.js';
 import { type OutputFlags, say } from './output.js';
 import { serve } from './serve.js';
@@ -73,6 +75,19 @@ command(program, 'verify', 'prove every balance from the entries').action(
 command(program, 'doctor', 'check everything that a start depends on').action(
   (flags: Flags & OutputFlags) => doctor(settingsOf(flags), flags),
 );
+
+command(program, 'deliver', 'deliver webhooks, apart from any server').action((flags: Flags) =>
+  deliver(settingsOf(flags)),
+);
+
+program
+  .command('listen')
+  .description('forward webhook events to a server on this machine')
+  .requiredOption('--forward-to <url>', 'where to post events, such as http://localhost:3000/hook')
+  .option('--url <url>', 'the Tallystick server (TALLYSTICK_URL)')
+  .option('--api-key <key>', 'a key of the store (TALLYSTICK_API_KEY)')
+  .option('--events <names>', 'events to ask for, separated by commas')
+  .action((flags: ListenFlags) => listen(flags));
 
 try {
   await program.parseAsync();

@@ -1,6 +1,15 @@
 import { pino } from 'pino';
-import { type Engine, ensureKey, generateKey, Ledger, listKeys, migrate } from '../ledger/index.js';
+import {
+  type Engine,
+  ensureKey,
+  generateKey,
+  Ledger,
+  listKeys,
+  migrate,
+  Sweeper,
+} from '../ledger/index.js';
 import { createApp, listen } from '../server/index.js';
+import { deliverBeside, readDelivery } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type OutputFlags, print } from './output.js';
 import { type Settings, UsageError } from './settings.js';
@@ -11,19 +20,22 @@ export async function serve(settings: Settings, flags: OutputFlags): Promise<voi
   // listens for them before anything that takes time.
   const stopped = stopSignal();
   const log = createLog(settings);
+  const delivery = readDelivery(process.env);
   const engine = await openEngine(settings);
-  const ledger = new Ledger(engine);
+  const ledger = new Ledger(engine, delivery.guard);
   let draining = false;
   try {
     await migrate(engine);
     const generated = await ensureFirstKey(engine, settings.apiKey);
     const app = createApp({ ledger, log, isDraining: () => draining });
     const server = await listenOrExplain(app, settings);
+    const deliverer = deliverBeside(ledger, delivery, log);
+    const sweeper = new Sweeper(ledger, (error) => log.error({ err: error }, 'sweep failed'));
     announce(flags, server.url, engine, generated);
     await stopped;
     draining = true;
     log.info('stopping: finishing what is in flight');
-    await server.close();
+    await Promise.all([server.close(), deliverer?.stop(), sweeper.stop()]);
   } finally {
     await ledger.close();
   }

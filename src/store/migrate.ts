@@ -140,7 +140,14 @@ async function appliedVersions(db: Db): Promise<Set<number>> {
 }
 
 /** The tables that are spread over machines by store, parents first. */
-const DISTRIBUTED = ['accounts', 'transactions', 'entries'];
+const DISTRIBUTED = [
+  'accounts',
+  'transactions',
+  'entries',
+  'webhook_endpoints',
+  'outbox',
+  'deliveries',
+];
 const APPEND_ONLY = ['transactions', 'entries'];
 
 /**

@@ -77,22 +77,21 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
   test('nothing but migrate and serve begins a database', async () => {
     for (const command of [['verify'], ['keys', 'list'], ['keys', 'create']]) {
       const { code, stderr } = await run(command, settings);
-      expect([code, stderr]).toEqual([3, expect.stringMatching(/no data in|lacks 2 of/)]);
+      expect([code, stderr]).toEqual([3, expect.stringMatching(/no data in|lacks \d+ of/)]);
     }
   }, 30_000);
 
   test('migrate --plan prints what migrate then runs, and runs nothing', async () => {
     const plan = await run(['migrate', '--plan'], settings);
     expect(plan.stdout).toContain('create table tallystick.entries');
-    expect((await json(['migrate', '--plan'])).sql).toHaveLength(3);
+    const files = readdirSync(join(REPOSITORY, 'sql')).sort();
+    expect((await json(['migrate', '--plan'])).sql).toHaveLength(1 + files.length);
     const distributed = await run(['migrate', '--plan', '--distribute'], {
       DATABASE_URL: 'postgres://x@127.0.0.1:1/none',
       ...settings,
     });
     if (engine === 'PostgreSQL') expect(distributed.stdout).toContain('create_distributed_table');
-    expect(await json(['migrate'])).toMatchObject({
-      applied: ['0001_ledger.sql', '0002_append_only.sql'],
-    });
+    expect(await json(['migrate'])).toMatchObject({ applied: files });
     expect(await json(['migrate'])).toMatchObject({ applied: [] });
     expect((await run(['migrate', '--plan'], settings)).stdout).toBe('');
   }, 60_000);
