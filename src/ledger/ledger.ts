@@ -125,6 +125,8 @@ export class Ledger {
   async balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
     const account = await this.account(store, id);
     if (at >= account.postedAt) return account.balance;
+    // The wire's earliest instants are too early for the database to read.
+    if (at < account.createdAt) return 0n;
     return readBalanceAt(this.engine.reader, store.id, account, at);
   }
 
