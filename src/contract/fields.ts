@@ -10,8 +10,10 @@ export const PAGE_DEFAULT = 10;
 /** Listing by reference has no paging in Creem's contract, so one page holds much (Q20). */
 export const REFERENCE_PAGE_MAX = 1_000;
 
-// PostgreSQL cannot store NUL, and a lone surrogate has no UTF-8 form.
-const UNSTORABLE = /\0|\p{Surrogate}/u;
+// PostgreSQL cannot store NUL, a lone surrogate has no UTF-8 form, and PGlite drops a byte order
+// mark that text begins with, so that a key would no longer be found.
+const UNSTORABLE = /\0|\p{Surrogate}|^\ufeff/u;
+const UNSTORABLE_MESSAGE = 'must not contain NUL or a lone surrogate, or begin with U+FEFF';
 
 /** Text that can be stored and given back unchanged. */
 export function text(max: number) {
@@ -19,7 +21,7 @@ export function text(max: number) {
     .string()
     .min(1, 'must not be empty')
     .max(max, `must have at most ${max} characters`)
-    .refine((value) => !UNSTORABLE.test(value), 'must not contain NUL or a lone surrogate');
+    .refine((value) => !UNSTORABLE.test(value), UNSTORABLE_MESSAGE);
 }
 
 export const amount = z
@@ -39,7 +41,7 @@ export const name = z
   .string()
   .refine((value) => value.trim() !== '', 'must not be blank')
   .refine((value) => value.trim().length <= NAME_MAX, `must have at most ${NAME_MAX} characters`)
-  .refine((value) => !UNSTORABLE.test(value), 'must not contain NUL or a lone surrogate')
+  .refine((value) => !UNSTORABLE.test(value), UNSTORABLE_MESSAGE)
   .meta({ minLength: 1, description: `At most ${NAME_MAX} characters, trimmed.` });
 
 export const customerId = text(TEXT_MAX).meta({
