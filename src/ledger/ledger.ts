@@ -167,6 +167,8 @@ export class Ledger {
   async balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
     const account = await this.account(store, id);
     const { reader } = this.engine;
+    // The wire's earliest instants are too early for the database to read.
+    if (at < account.createdAt) return 0n;
     const posted =
       at >= account.postedAt ? account.balance : await readBalanceAt(reader, store.id, account, at);
     if (!account.hasGrants) return posted;
