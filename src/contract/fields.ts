@@ -10,8 +10,14 @@ export const PAGE_DEFAULT = 10;
 /** Listing by reference has no paging in Creem's contract, so one page holds much (Q20). */
 export const REFERENCE_PAGE_MAX = 1_000;
 
-// PostgreSQL cannot store NUL, and a lone surrogate has no UTF-8 form.
-const UNSTORABLE = /\0|\p{Surrogate}/u;
+// PostgreSQL cannot store NUL, a lone surrogate has no UTF-8 form, and PGlite drops a byte order
+// mark that text begins with, so that a key would no longer be found.
+const UNSTORABLE = /\0|\p{Surrogate}|^\ufeff/u;
+const UNSTORED = 'must not contain NUL or a lone surrogate, or begin with U+FEFF';
+
+function isStorable(value: string): boolean {
+  return !UNSTORABLE.test(value);
+}
 
 /** Text that can be stored and given back unchanged. */
 export function text(max: number) {
@@ -19,7 +25,7 @@ export function text(max: number) {
     .string()
     .min(1, 'must not be empty')
     .max(max, `must have at most ${max} characters`)
-    .refine((value) => !UNSTORABLE.test(value), 'must not contain NUL or a lone surrogate');
+    .refine(isStorable, UNSTORED);
 }
 
 export const amount = z
@@ -39,7 +45,7 @@ export const name = z
   .string()
   .refine((value) => value.trim() !== '', 'must not be blank')
   .refine((value) => value.trim().length <= NAME_MAX, `must have at most ${NAME_MAX} characters`)
-  .refine((value) => !UNSTORABLE.test(value), 'must not contain NUL or a lone surrogate')
+  .refine(isStorable, UNSTORED)
   .meta({ minLength: 1, description: `At most ${NAME_MAX} characters, trimmed.` });
 
 export const customerId = text(TEXT_MAX).meta({
@@ -93,3 +99,33 @@ export const instant = z
     'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z, or a date',
   )
   .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });
+
+const METADATA_PAIRS_MAX = 50;
+const METADATA_KEY_MAX = 40;
+const METADATA_VALUE_MAX = 500;
+
+/** Notes of the caller's own: text under names of its own. */
+export const metadata = z
+  .record(text(METADATA_KEY_MAX), z.string().max(METADATA_VALUE_MAX).refine(isStorable, UNSTORED))
+  .refine(
+    (value) => Object.keys(value).length <= METADATA_PAIRS_MAX,
+    `must have at most ${METADATA_PAIRS_MAX} pairs`,
+  )
+  .meta({ description: `At most ${METADATA_PAIRS_MAX} pairs of text.` });
+
+export const priority = z
+  .int()
+  .min(0, 'must be a whole number from 0 to 100')
+  .max(100, 'must be a whole number from 0 to 100')
+  .meta({ description: 'The lower is used first; 50 where left out.' });
+
+export const category = z.enum(['paid', 'promotional']);
+
+export const HOLD_SECONDS_DEFAULT = 300;
+export const HOLD_SECONDS_MAX = 86_400;
+
+export const expiresIn = z
+  .int()
+  .min(1, `must be a whole number of seconds from 1 to ${HOLD_SECONDS_MAX}`)
+  .max(HOLD_SECONDS_MAX, `must be a whole number of seconds from 1 to ${HOLD_SECONDS_MAX}`)
+  .meta({ description: 'Seconds from now.' });

@@ -1,3 +1,4 @@
+import { FUNDS_OPERATIONS } from './funds-operations.js';
 import { operation } from './operation.js';
 import * as wire from './schema.js';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.js';
@@ -106,7 +107,7 @@ export const OPERATIONS = {
     path: `${ACCOUNTS}/:id/credit`,
     summary: 'Add credits',
     scope: 'credits:write',
-    body: wire.movementBody,
+    body: wire.creditBody,
     answer: wire.transaction,
     status: 201,
     errors: [...movementErrors, 'balance_limit_exceeded'],
@@ -141,7 +142,7 @@ export const OPERATIONS = {
     scope: 'credits:write',
     answer: wire.account,
     status: 200,
-    errors: ['account_not_found', 'account_closed'],
+    errors: ['account_not_found', 'account_closed', 'open_holds'],
   }),
   postTransaction: operation({
     ...bare,
@@ -190,6 +191,7 @@ export const OPERATIONS = {
     status: 201,
     errors: [...reversalErrors],
   }),
+  ...FUNDS_OPERATIONS,
   ...WEBHOOK_OPERATIONS,
 } as const;
 

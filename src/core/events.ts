@@ -1,6 +1,5 @@
 import { formatId, type Uuid } from './id.js';
-import type { Account, Entry, Store, Transaction } from './model.js';
-import type { Decision } from './state.js';
+import type { Account, Entry, Grant, Store, Transaction } from './model.js';
 
 /**
  * What is told to webhook endpoints, derived from what a batch came to (contract section 3).
@@ -30,10 +29,13 @@ export const CREEM_EVENTS = [
 
 /**
  * Events of our own. The official SDK refuses names that it does not know, so only an endpoint
- * that asks for one by name gets it. The events of grants that expire belong here as well.
+ * that asks for one by name gets it.
  */
 export const OWN_EVENTS = [
   'credits.reversed',
+  'credits.expired',
+  'credits.expiring',
+  'credits.voided',
   'account.frozen',
   'account.unfrozen',
   'account.closed',
@@ -65,26 +67,39 @@ export interface OutboxEvent {
 
 type NewEventId = (createdAt: number) => Uuid;
 
+/** Something that came true in a batch. */
+export type Happening =
+  | {
+      readonly kind: 'posted';
+      readonly transaction: Transaction;
+      readonly accounts: readonly Account[];
+    }
+  | { readonly kind: 'restated'; readonly account: Account }
+  | { readonly kind: 'expiring'; readonly grant: Grant; readonly account: Account };
+
 /**
- * Derives the events of a batch, in the order of its decisions, for the endpoints that want them.
+ * Derives the events of a batch, in the order of what happened, for the endpoints that want them.
  *
  * @param newEventId makes an id that sorts after all earlier ones of the same instant.
  */
 export function deriveEvents(
   store: Store,
-  decisions: readonly Decision[],
+  happenings: readonly Happening[],
   subscriptions: readonly Subscription[],
   newEventId: NewEventId,
 ): OutboxEvent[] {
   if (subscriptions.length === 0) return [];
   const outbox = new Outbox(subscriptions, newEventId);
-  for (const decision of decisions) {
-    if (decision.kind === 'posted') {
-      tellTransaction(outbox, decision.transaction, decision.accounts);
-    } else if (decision.kind === 'opened' && decision.seed !== null) {
-      tellTransaction(outbox, decision.seed, [decision.account]);
-    } else if (decision.kind === 'restated') {
-      tellStatus(outbox, store, decision.account);
+  for (const happening of happenings) {
+    switch (happening.kind) {
+      case 'posted':
+        tellTransaction(outbox, happening.transaction, happening.accounts);
+        break;
+      case 'restated':
+        tellStatus(outbox, store, happening.account);
+        break;
+      case 'expiring':
+        tellExpiring(outbox, happening.grant, happening.account);
     }
   }
   return outbox.events;
@@ -166,6 +181,8 @@ function movementOf({ entries }: Transaction, accountId: Uuid) {
 /** Reversals emit neither granted nor consumed (contract 2.6). */
 function typeOf({ operation }: Transaction, net: bigint): EventType {
   if (operation === 'reverse') return 'credits.reversed';
+  if (operation === 'expire') return 'credits.expired';
+  if (operation === 'void') return 'credits.voided';
   return net > 0n ? 'credits.granted' : 'credits.consumed';
 }
 
@@ -179,6 +196,8 @@ const OBJECTS: { readonly [Type in EventType]?: string } = {
   'credits.granted': 'customer_credits_grant',
   'credits.consumed': 'customer_credits_consumption',
   'credits.reversed': 'customer_credits_reversal',
+  'credits.expired': 'customer_credits_expiry',
+  'credits.voided': 'customer_credits_void',
 };
 
 /** The fields of contract 3.2; a reversal has two more, since its direction is not in its type. */
@@ -225,6 +244,23 @@ function tellStatus(outbox: Outbox, store: Store, account: Account): void {
     status: account.status,
     balance_minor_units: account.balance.toString(),
     occurred_at: occurredAt,
+  });
+}
+
+/** Told once for a grant, ahead of its expiry: what would be lost if it were now. */
+function tellExpiring(outbox: Outbox, grant: Grant, account: Account): void {
+  if (!outbox.wants('credits.expiring')) return;
+  const { announcedAt, expiresAt } = grant;
+  outbox.add('credits.expiring', announcedAt!, account, account.version, {
+    id: formatId('grant', grant.id),
+    object: 'customer_credits_grant_expiring',
+    customer_id: account.customerId,
+    account_id: formatId('account', account.id),
+    bucket_name: account.name,
+    unit_label: account.unitLabel,
+    amount_minor_units: grant.remaining.toString(),
+    expires_at: new Date(expiresAt!).toISOString(),
+    occurred_at: new Date(announcedAt!).toISOString(),
   });
 }
 

@@ -9,6 +9,8 @@ export const ID_PREFIXES = {
   account: 'cca_',
   transaction: 'cct_',
   entry: 'cce_',
+  grant: 'ccg_',
+  hold: 'cch_',
   key: 'key_',
   webhook: 'wh_',
   event: 'evt_',

@@ -1,13 +1,15 @@
-import { type Context, Hono } from 'hono';
 import { OPERATIONS, type Operation, type OperationName } from '../contract/operations.js';
 import { type Refusal, RefusalError, refuse } from '../core/errors.js';
 import { type Access, isLost, KeyRing, type Ledger } from '../ledger/index.js';
+import type { Answer, Incoming } from './exchange.js';
+import { fetchHandler } from './fetch.js';
 import { type Call, HANDLERS, type Reply } from './handlers.js';
 import { check, readJson, readQuery } from './input.js';
 import { Metrics } from './metrics.js';
-import { addProbes, type Probes } from './probes.js';
-import { type Answer, problem } from './problem.js';
+import { type Probes, probeRoutes } from './probes.js';
+import { problem } from './problem.js';
 import { requestIdOf } from './request-id.js';
+import { type Route, Router } from './router.js';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -19,6 +21,14 @@ export interface AppOptions extends Probes {
   readonly log: Log;
 }
 
+/** The whole HTTP surface, to be listened on with `listen` or mounted with `fetch`. */
+export interface App {
+  /** Answers a request; never rejects. */
+  respond(incoming: Incoming): Promise<Answer>;
+  /** The same as a fetch handler, which mounts in any application. */
+  fetch(request: Request): Promise<Response>;
+}
+
 interface Parts {
   readonly ledger: Ledger;
   readonly log: Log;
@@ -28,119 +38,103 @@ interface Parts {
 
 type AnyHandler = (call: Call<Operation>) => Promise<Reply<Operation>>;
 
-/** Builds the whole HTTP surface as one fetch handler, which mounts anywhere. */
-export function createApp({ ledger, log, ...probes }: AppOptions): Hono {
-  const app = new Hono();
-  const parts = {
-    ledger,
-    log,
-    keys: new KeyRing(ledger.engine.reader),
-    metrics: new Metrics(ledger),
-  };
-  for (const [name, row] of Object.entries(OPERATIONS)) {
-    const handler = HANDLERS[name as OperationName] as AnyHandler;
-    app.on(row.method, row.path, (c) => serve(parts, name, row, handler, c));
+export function createApp({ ledger, log, ...probes }: AppOptions): App {
+  const keys = new KeyRing(ledger.engine.reader);
+  const parts = { ledger, log, keys, metrics: new Metrics(ledger) };
+  const operations = Object.entries(OPERATIONS).map(([name, row]) =>
+    operationRoute(parts, name as OperationName, row),
+  );
+  const router = new Router([...operations, ...probeRoutes(parts.metrics, ledger, probes)]);
+  const respond = (incoming: Incoming) => answer(router, log, incoming);
+  return { respond, fetch: fetchHandler(respond) };
+}
+
+async function answer(router: Router, log: Log, incoming: Incoming): Promise<Answer> {
+  const requestId = requestIdOf(incoming.header('x-request-id'));
+  try {
+    const match = router.match(incoming.method, incoming.path);
+    if ('route' in match) return await match.route.answer(incoming, match.params, requestId);
+    return unrouted(match.allowed, requestId);
+  } catch (error) {
+    return problem(toRefusal(error, log, requestId), requestId);
   }
-  addProbes(app, parts.metrics, ledger, probes);
-  addMethodRefusals(app);
-  app.notFound((c) => send(problem(NO_ROUTE, requestIdOf(c.req.header('x-request-id')))));
-  app.onError((error, c) => {
-    const requestId = requestIdOf(c.req.header('x-request-id'));
-    return send(problem(toRefusal(error, parts.log, requestId), requestId));
-  });
-  return app;
 }
 
 /** A path that exists with another method is told so (RFC 9110 section 15.5.6). */
-function addMethodRefusals(app: Hono): void {
-  const methods = new Map<string, string[]>();
-  for (const { method, path } of app.routes) {
-    methods.set(path, [...(methods.get(path) ?? []), method.toUpperCase()]);
-  }
-  for (const [path, allowed] of methods) {
-    const message = `This route answers ${allowed.join(' and ')} only. Check the method.`;
-    const refusal = refuse('method_not_allowed', message);
-    app.all(path, (c) => {
-      const answer = problem(refusal, requestIdOf(c.req.header('x-request-id')));
-      return send({ ...answer, headers: { ...answer.headers, allow: allowed.join(', ') } });
-    });
-  }
+function unrouted(allowed: readonly string[], requestId: string): Answer {
+  if (allowed.length === 0) return problem(NO_ROUTE, requestId);
+  const message = `This route answers ${allowed.join(' and ')} only. Check the method.`;
+  const refused = problem(refuse('method_not_allowed', message), requestId);
+  return { ...refused, headers: { ...refused.headers, allow: allowed.join(', ') } };
 }
 
-async function serve(
-  parts: Parts,
-  name: string,
-  row: Operation,
-  handler: AnyHandler,
-  c: Context,
-): Promise<Response> {
-  const started = performance.now();
-  const requestId = requestIdOf(c.req.header('x-request-id'));
-  let answer: Answer;
-  try {
-    const reply = await call(parts, row, handler, c);
-    answer =
-      'refusal' in reply ? problem(reply.refusal, requestId) : success(reply, row, requestId);
-    if ('replayed' in reply && reply.replayed) parts.metrics.replayed();
-  } catch (error) {
-    answer = problem(toRefusal(error, parts.log, requestId), requestId);
-  }
-  const milliseconds = performance.now() - started;
-  parts.metrics.answered(name, answer.status, milliseconds / 1000);
-  parts.log.debug({ requestId, operation: name, status: answer.status, milliseconds }, 'answered');
-  return send(answer);
+function operationRoute(parts: Parts, name: OperationName, row: Operation): Route {
+  const handler = HANDLERS[name] as AnyHandler;
+  return {
+    method: row.method,
+    path: row.path,
+    async answer(incoming, params, requestId) {
+      const started = performance.now();
+      const reply = await carryOut(parts, row, handler, incoming, params).catch(
+        (error: unknown) => ({ refusal: toRefusal(error, parts.log, requestId) }),
+      );
+      const result = toAnswer(reply, row, requestId);
+      const milliseconds = performance.now() - started;
+      parts.metrics.answered(name, result.status, milliseconds / 1000);
+      if ('replayed' in reply && reply.replayed) parts.metrics.replayed();
+      parts.log.debug(
+        { requestId, operation: name, status: result.status, milliseconds },
+        'answered',
+      );
+      return result;
+    },
+  };
 }
 
 /** The checks in the order of contract Q12: key, scope, shape; then what the ledger says. */
-async function call(
+async function carryOut(
   parts: Parts,
   row: Operation,
   handler: AnyHandler,
-  c: Context,
+  incoming: Incoming,
+  params: Readonly<Record<string, string>>,
 ): Promise<Reply<Operation>> {
-  const key = c.req.header('x-api-key');
+  const key = incoming.header('x-api-key');
   if (key === undefined || key === '') return { refusal: NO_KEY };
   let access = parts.keys.authenticate(key);
   if (access instanceof Promise) access = await access;
   if (access === undefined) return { refusal: BAD_KEY };
   if (!isAllowed(access, row)) return { refusal: outOfScope(row) };
-  const rawQuery = readQuery(c.req.url);
+  const rawQuery = readQuery(incoming.query);
   if ('refusal' in rawQuery) return rawQuery;
   const query = check(row.query, rawQuery.value);
   if ('refusal' in query) return query;
-  const json = row.method === 'get' ? { value: {} } : await readJson(c);
+  const json = row.method === 'get' ? NO_BODY : await readJson(incoming);
   if ('refusal' in json) return json;
   const body = check(row.body, json.value);
   if ('refusal' in body) return body;
-  return handler({
-    ledger: parts.ledger,
-    store: access.store,
-    id: c.req.param('id') ?? '',
-    params: c.req.param(),
-    query: query.value,
-    body: body.value,
-  });
+  const { ledger } = parts;
+  const { store } = access;
+  const accept = incoming.header('accept') ?? '';
+  return handler({ ledger, store, params, query: query.value, body: body.value, accept });
 }
 
 function isAllowed({ scopes }: Access, { scope }: Operation): boolean {
   return scopes.has('*') || scopes.has(scope);
 }
 
-function success(
-  reply: Extract<Reply<Operation>, { body: unknown }>,
-  row: Operation,
-  requestId: string,
-): Answer {
+function toAnswer(reply: Reply<Operation>, row: Operation, requestId: string): Answer {
+  if ('refusal' in reply) return problem(reply.refusal, requestId);
+  if ('csv' in reply) {
+    const headers = { 'content-type': 'text/csv; charset=utf-8', 'x-request-id': requestId };
+    return { status: row.status, headers, body: reply.csv };
+  }
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-request-id': requestId,
   };
   if (reply.replayed) headers['x-idempotent-replay'] = 'true';
   return { status: row.status, body: JSON.stringify(reply.body), headers };
-}
-
-function send({ status, body, headers }: Answer): Response {
-  return new Response(body, { status, headers });
 }
 
 /** What the caller may know of a failure; the cause goes to the log alone. */
@@ -157,6 +151,7 @@ function outOfScope({ scope }: Operation): Refusal {
   );
 }
 
+const NO_BODY = { value: {} };
 const NO_ROUTE = refuse('not_found', 'There is no such route. See /openapi.json for all of them.');
 const NO_KEY = refuse('missing_api_key', 'Send your API key in the header x-api-key.');
 const BAD_KEY = refuse(

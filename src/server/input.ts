@@ -1,18 +1,9 @@
-import type { Context } from 'hono';
 import type { z } from 'zod';
 import { type ErrorCode, type Refusal, refuse } from '../core/errors.js';
+import type { Incoming, Read } from './exchange.js';
 
 /** Reading a request: every way in which it can be malformed has its own clear refusal. */
 
-/** The largest body that is read. */
-export const BODY_BYTES_MAX = 512 * 1024;
-
-export type Read<T> = { readonly value: T } | { readonly refusal: Refusal };
-
-const TOO_LARGE = refuse(
-  'payload_too_large',
-  `The body is larger than ${BODY_BYTES_MAX} bytes. Send fewer items in one request.`,
-);
 const NOT_JSON = refuse(
   'unsupported_media_type',
   'The body must be JSON. Send it with content-type: application/json.',
@@ -23,14 +14,12 @@ const MALFORMED = refuse(
 );
 
 /** Reads the body as JSON; a request without one reads as an empty object. */
-export async function readJson(c: Context): Promise<Read<unknown>> {
-  const body = await readBody(c);
+export async function readJson(incoming: Incoming): Promise<Read<unknown>> {
+  const body = await incoming.text();
   if ('refusal' in body) return body;
   if (body.value === '') return { value: {} };
-  const type = c.req.header('content-type');
-  if (type !== undefined && !/^application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
-    return { refusal: NOT_JSON };
-  }
+  const type = incoming.header('content-type');
+  if (type !== undefined && !JSON_TYPE.test(type)) return { refusal: NOT_JSON };
   try {
     return { value: JSON.parse(body.value) };
   } catch {
@@ -38,34 +27,13 @@ export async function readJson(c: Context): Promise<Read<unknown>> {
   }
 }
 
-async function readBody(c: Context): Promise<Read<string>> {
-  const length = c.req.header('content-length');
-  if (length !== undefined) {
-    if (Number(length) > BODY_BYTES_MAX) return { refusal: TOO_LARGE };
-    return { value: await c.req.text() };
-  }
-  if (c.req.header('transfer-encoding') === undefined) return { value: '' };
-  return readChunks(c);
-}
-
-/** A chunked body announces no length, so it is counted while it comes. */
-async function readChunks(c: Context): Promise<Read<string>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of c.req.raw.body ?? []) {
-    length += chunk.length;
-    if (length > BODY_BYTES_MAX) return { refusal: TOO_LARGE };
-    chunks.push(chunk);
-  }
-  return { value: Buffer.concat(chunks).toString('utf8') };
-}
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
 
 /** Reads the query; a parameter that comes twice is refused, for only one could be meant. */
-export function readQuery(url: string): Read<Record<string, string>> {
-  const start = url.indexOf('?');
+export function readQuery(text: string): Read<Record<string, string>> {
   const query: Record<string, string> = Object.create(null);
-  if (start < 0) return { value: query };
-  for (const [name, value] of new URLSearchParams(url.slice(start))) {
+  if (text === '') return { value: query };
+  for (const [name, value] of new URLSearchParams(text)) {
     if (name in query) {
       const message = `${name} is given more than once. Send it once.`;
       return { refusal: refuse('validation_error', message, name) };

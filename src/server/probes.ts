@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import type { Hono } from 'hono';
 import { type Ledger, pendingMigrations } from '../ledger/index.js';
+import type { Answer } from './exchange.js';
 import type { Metrics } from './metrics.js';
 import { referencePage } from './reference.js';
+import type { Route } from './router.js';
 
 export interface Probes {
   /** True once the server has begun to stop: a balancer must send nothing more. */
@@ -13,26 +14,46 @@ const READY_TIMEOUT_MS = 2_000;
 const OPENAPI = new URL('../../openapi.json', import.meta.url);
 
 /** Routes for operators and readers; none needs a key, and none shows data. */
-export function addProbes(app: Hono, metrics: Metrics, ledger: Ledger, probes: Probes): void {
+export function probeRoutes(metrics: Metrics, ledger: Ledger, probes: Probes): Route[] {
   const openapi = readFileSync(OPENAPI, 'utf8');
   const page = referencePage(JSON.parse(openapi));
-  app.get('/livez', (c) => c.json({ status: 'ok' }));
-  app.get('/readyz', async (c) => {
-    const fault = probes.isDraining() ? 'draining' : await databaseFault(ledger);
-    if (fault === undefined) return c.json({ status: 'ready' });
-    return c.json({ status: 'not ready', reason: fault }, 503, { 'retry-after': '1' });
-  });
-  app.get('/metrics', async (c) =>
-    c.body(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
-  );
-  app.get('/openapi.json', (c) => c.body(openapi, 200, { 'content-type': 'application/json' }));
-  app.get('/', (c) => c.redirect('/reference'));
-  app.get('/reference', (c) =>
-    c.html(page, 200, {
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
-      'x-content-type-options': 'nosniff',
-    }),
-  );
+  return [
+    route('/livez', async () => json({ status: 'ok' })),
+    route('/readyz', () => readiness(ledger, probes)),
+    route('/metrics', async () =>
+      text(await metrics.registry.metrics(), metrics.registry.contentType),
+    ),
+    route('/openapi.json', async () => text(openapi, 'application/json')),
+    route('/', async () => ({ status: 302, headers: { location: '/reference' }, body: '' })),
+    route('/reference', async () => ({
+      status: 200,
+      headers: {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+        'x-content-type-options': 'nosniff',
+      },
+      body: page,
+    })),
+  ];
+}
+
+function route(path: string, answer: () => Promise<Answer>): Route {
+  return { method: 'get', path, answer };
+}
+
+function text(body: string, type: string): Answer {
+  return { status: 200, headers: { 'content-type': type }, body };
+}
+
+function json(value: unknown): Answer {
+  return text(JSON.stringify(value), 'application/json');
+}
+
+async function readiness(ledger: Ledger, probes: Probes): Promise<Answer> {
+  const fault = probes.isDraining() ? 'draining' : await databaseFault(ledger);
+  if (fault === undefined) return json({ status: 'ready' });
+  const { headers, body } = json({ status: 'not ready', reason: fault });
+  return { status: 503, headers: { ...headers, 'retry-after': '1' }, body };
 }
 
 async function databaseFault(ledger: Ledger): Promise<string | undefined> {

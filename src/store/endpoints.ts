@@ -30,7 +30,7 @@ export interface Endpoint {
 const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
   array_to_string(events, ' ') as events, signature, secret,
   case when previous_secret_until > clock_timestamp() then previous_secret end as previous_secret,
-  ${['previous_secret_until', 'failing_since', 'created_at'].map(epoch).join(', ')}, disabled_reason`;
+  ${['previous_secret_until', 'failing_since', 'created_at'].map((column) => epoch(column)).join(', ')}, disabled_reason`;
 
 const SELECT = `select ${COLUMNS} from tallystick.webhook_endpoints`;
 

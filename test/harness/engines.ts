@@ -1,0 +1,86 @@
+import { describe, inject } from 'vitest';
+import { openPglite } from '../../src/embedded/pglite.js';
+import type { Engine } from '../../src/store/db.js';
+import { migrate } from '../../src/store/migrate.js';
+import { openPostgres } from '../../src/store/postgres.js';
+import { databaseUrl, onServer } from './database.js';
+
+/** A fresh, migrated database of a test file's own. */
+export interface TestDatabase {
+  readonly engine: Engine;
+  /** Another engine on the same database, as a second server would have; PostgreSQL only. */
+  another(lanes?: number): Promise<Engine>;
+  /** Closes every engine and removes the database. */
+  drop(): Promise<void>;
+}
+
+export interface TestEngine {
+  readonly name: string;
+  readonly available: boolean;
+  create(options?: DatabaseOptions): Promise<TestDatabase>;
+}
+
+export interface DatabaseOptions {
+  readonly lanes?: number;
+  /** What every transaction of this database is, unless it says otherwise. */
+  readonly isolation?: 'serializable';
+}
+
+const server = inject('postgres');
+let created = 0;
+
+export const PGLITE: TestEngine = { name: 'PGlite', available: true, create: createPglite };
+export const POSTGRES: TestEngine = {
+  name: 'PostgreSQL',
+  available: server !== undefined,
+  create: createPostgres,
+};
+
+/** Declares the same tests for both engines; what cannot run here is shown as skipped. */
+export function onEngines(declare: (engine: TestEngine) => void): void {
+  for (const engine of [PGLITE, POSTGRES]) onEngine(engine, declare);
+}
+
+export function onEngine(engine: TestEngine, declare: (engine: TestEngine) => void): void {
+  describe.skipIf(!engine.available)(engine.name, () => declare(engine));
+}
+
+async function createPglite({ isolation }: DatabaseOptions = {}): Promise<TestDatabase> {
+  const engine = await openPglite();
+  await migrate(engine);
+  if (isolation !== undefined) {
+    await engine.reader.query(`set default_transaction_isolation = '${isolation}'`);
+  }
+  return {
+    engine,
+    another: () => Promise.reject(new Error('PGlite has one session only.')),
+    drop: () => engine.close(),
+  };
+}
+
+async function createPostgres(options: DatabaseOptions = {}): Promise<TestDatabase> {
+  const { url, template } = server!;
+  const name = `tallystick_test_${process.pid}_${created++}`;
+  await onServer(url, `create database ${name} template ${template}`);
+  if (options.isolation !== undefined) {
+    const setting = `default_transaction_isolation = '${options.isolation}'`;
+    await onServer(url, `alter database ${name} set ${setting}`);
+  }
+  const engines: Engine[] = [];
+  const another = async (lanes?: number) => {
+    const target = databaseUrl(url, name);
+    const engine = await openPostgres(
+      lanes === undefined ? { url: target } : { url: target, lanes },
+    );
+    engines.push(engine);
+    return engine;
+  };
+  return {
+    engine: await another(options.lanes),
+    another,
+    async drop() {
+      await Promise.all(engines.map((engine) => engine.close()));
+      await onServer(url, `drop database ${name} with (force)`);
+    },
+  };
+}

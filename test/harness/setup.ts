@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { migrate } from '../../src/store/migrate.js';
+import { openPostgres } from '../../src/store/postgres.js';
+import { type Cluster, findBinaries, startCluster } from './cluster.js';
+import { databaseUrl, onServer } from './database.js';
+
+/**
+ * Runs once before all tests: finds or starts PostgreSQL and migrates the database that all
+ * others are copied from.
+ */
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where PostgreSQL is; undefined where there is none. */
+    postgres: { url: string; version: string; template: string } | undefined;
+    pglite: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  project.provide('pglite', pgliteVersion());
+  const cluster = await findCluster();
+  if (cluster === undefined) {
+    project.provide('postgres', undefined);
+    return async () => {};
+  }
+  const template = `tallystick_template_${process.pid}`;
+  try {
+    await onServer(cluster.url, `create database ${template}`);
+    const engine = await openPostgres({ url: databaseUrl(cluster.url, template), lanes: 1 });
+    await migrate(engine);
+    await engine.close();
+    project.provide('postgres', { url: cluster.url, version: await version(cluster), template });
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+  return async () => {
+    await onServer(cluster.url, `drop database if exists ${template} with (force)`);
+    await cluster.stop();
+  };
+}
+
+async function findCluster(): Promise<Cluster | undefined> {
+  const url = process.env.TEST_DATABASE_URL;
+  if (url) return { url, stop: async () => {} };
+  const binaries = findBinaries();
+  return binaries === undefined ? undefined : startCluster(binaries);
+}
+
+async function version({ url }: Cluster): Promise<string> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query("select current_setting('server_version') as version");
+  await client.end();
+  return String(rows[0].version).split(' ')[0]!;
+}
+
+function pgliteVersion(): string {
+  const manifest = new URL('../../node_modules/@electric-sql/pglite/package.json', import.meta.url);
+  try {
+    return JSON.parse(readFileSync(manifest, 'utf8')).version;
+  } catch {
+    return 'absent';
+  }
+}
