@@ -34,3 +34,5 @@ export const TOO_LARGE = refuse(
 );
 
 export const NOT_UTF8 = refuse('invalid_json', 'The body is not UTF-8 text. Send JSON in UTF-8.');
+
+export const CUT_SHORT = refuse('invalid_json', 'The connection was closed within the body.');

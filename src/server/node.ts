@@ -5,7 +5,14 @@ import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { refuse } from '../core/errors.js';
 import type { App } from './app.js';
-import { BODY_BYTES_MAX, type Incoming, NOT_UTF8, type Read, TOO_LARGE } from './exchange.js';
+import {
+  BODY_BYTES_MAX,
+  CUT_SHORT,
+  type Incoming,
+  NOT_UTF8,
+  type Read,
+  TOO_LARGE,
+} from './exchange.js';
 import { problem } from './problem.js';
 import { requestIdOf } from './request-id.js';
 
@@ -91,7 +98,7 @@ function toIncoming(request: IncomingMessage): Incoming {
 }
 
 function readText(request: IncomingMessage): Promise<Read<string>> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let length = 0;
     request.on('data', (chunk: Buffer) => {
@@ -104,7 +111,8 @@ function readText(request: IncomingMessage): Promise<Read<string>> {
       const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
       resolve(isUtf8(bytes) ? { value: bytes.toString() } : { refusal: NOT_UTF8 });
     });
-    request.on('error', reject);
+    // A sender that went away is no failure of the server, and nobody reads this answer.
+    request.on('error', () => resolve({ refusal: CUT_SHORT }));
   });
 }
 

@@ -69,7 +69,7 @@ describe('ids', () => {
   test('an entry id is its transaction and its line', () => {
     fc.assert(
       fc.property(uuid, fc.integer({ min: 0, max: LINES_MAX - 1 }), (transactionId, line) => {
-        const text = formatEntryId(transactionId, line);
+        const text = formatEntryId(formatId('transaction', transactionId), line);
         expect(text).toMatch(/^cce_[0-9A-Za-z]{24}$/);
         expect(parseEntryId(text)).toEqual({ transactionId, line });
       }),

@@ -16,21 +16,27 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
+export interface ServerOptions {
+  readonly ledger?: Ledger;
+  /** Another server on the same database, whose store this one is to serve too. */
+  readonly beside?: TestServer;
+}
+
 let stores = 0;
 
 /** Each server has a store of its own, so that several can share one database. */
 export async function startServer(
   engine: Engine,
-  ledger = new Ledger(engine),
+  { ledger = new Ledger(engine), beside }: ServerOptions = {},
 ): Promise<TestServer> {
-  const name = `store ${process.pid} ${stores++}`;
+  const name = beside?.store.name ?? `store ${process.pid} ${stores++}`;
   const addKey: TestServer['addKey'] = async ({ store, scopes } = {}) => {
     const key = generateKey('test');
     const wanted = { store: store ?? `store ${process.pid} ${stores++}`, name: 'test' };
     await ensureKey(engine.reader, key, { ...wanted, scopes: scopes ?? ['*'] });
     return key;
   };
-  const key = await addKey({ store: name });
+  const key = beside?.key ?? (await addKey({ store: name }));
   const access = await new KeyRing(engine.reader).authenticate(key);
   const errors: unknown[] = [];
   const log: Log = {
