@@ -1,31 +1,50 @@
 import { pino } from 'pino';
-import { type Engine, ensureKey, generateKey, Ledger, listKeys, migrate } from '../ledger/index.js';
+import {
+  type Engine,
+  ensureKey,
+  generateKey,
+  Ledger,
+  listKeys,
+  migrate,
+  Sweeper,
+} from '../ledger/index.js';
 import { createApp, listen } from '../server/index.js';
+import { deliverBeside, readDelivery } from './delivery.js';
 import { openEngine } from './engine.js';
+import { type OutputFlags, print } from './output.js';
 import { type Settings, UsageError } from './settings.js';
 
 /** Runs the server until SIGTERM or SIGINT, and then lets what is in flight finish. */
-export async function serve(settings: Settings): Promise<void> {
-  const log = pino({
-    level: settings.logLevel,
-    redact: ['*.headers["x-api-key"]', '*.headers.authorization', 'apiKey', '*.apiKey'],
-  });
+export async function serve(settings: Settings, flags: OutputFlags): Promise<void> {
+  // As the first process of a container this one has no default reaction to signals, so it
+  // listens for them before anything that takes time.
+  const stopped = stopSignal();
+  const log = createLog(settings);
+  const delivery = readDelivery(process.env);
   const engine = await openEngine(settings);
-  const ledger = new Ledger(engine);
+  const ledger = new Ledger(engine, delivery.guard);
   let draining = false;
   try {
     await migrate(engine);
     const generated = await ensureFirstKey(engine, settings.apiKey);
     const app = createApp({ ledger, log, isDraining: () => draining });
     const server = await listenOrExplain(app, settings);
-    announce(server.url, engine, generated);
-    await stopSignal();
+    const deliverer = deliverBeside(ledger, delivery, log);
+    const sweeper = new Sweeper(ledger, (error) => log.error({ err: error }, 'sweep failed'));
+    announce(flags, server.url, engine, generated);
+    await stopped;
     draining = true;
     log.info('stopping: finishing what is in flight');
-    await server.close();
+    await Promise.all([server.close(), deliverer?.stop(), sweeper.stop()]);
   } finally {
     await ledger.close();
   }
+}
+
+/** Logs go to standard error: standard output shows a new key once, which no log may hold. */
+function createLog({ logLevel }: Settings) {
+  const redact = ['*.headers["x-api-key"]', '*.headers.authorization', 'apiKey', '*.apiKey'];
+  return pino({ level: logLevel, redact }, pino.destination(2));
 }
 
 /** @returns a key that was generated because there was none at all. */
@@ -51,15 +70,14 @@ async function listenOrExplain(app: Parameters<typeof listen>[0], settings: Sett
   }
 }
 
-function announce(url: string, engine: Engine, generatedKey: string | undefined): void {
+function announce(flags: OutputFlags, url: string, engine: Engine, key: string | undefined): void {
   const lines = [
     `Tallystick listens on ${url} (API reference: ${url}/reference)`,
     `Data: ${engine.promise}`,
   ];
-  if (generatedKey !== undefined) {
-    lines.push(`Test API key, shown this once: ${generatedKey}`);
-  }
-  process.stdout.write(`${lines.join('\n')}\n`);
+  if (key !== undefined) lines.push(`Test API key, shown this once: ${key}`);
+  const data = { url, engine: engine.kind, promise: engine.promise, api_key: key ?? null };
+  print(flags, data, lines.join('\n'));
 }
 
 function stopSignal(): Promise<void> {

@@ -13,7 +13,11 @@ export const REFERENCE_PAGE_MAX = 1_000;
 // PostgreSQL cannot store NUL, a lone surrogate has no UTF-8 form, and PGlite drops a byte order
 // mark that text begins with, so that a key would no longer be found.
 const UNSTORABLE = /\0|\p{Surrogate}|^\ufeff/u;
-const UNSTORABLE_MESSAGE = 'must not contain NUL or a lone surrogate, or begin with U+FEFF';
+const UNSTORED = 'must not contain NUL or a lone surrogate, or begin with U+FEFF';
+
+function isStorable(value: string): boolean {
+  return !UNSTORABLE.test(value);
+}
 
 /** Text that can be stored and given back unchanged. */
 export function text(max: number) {
@@ -21,7 +25,7 @@ export function text(max: number) {
     .string()
     .min(1, 'must not be empty')
     .max(max, `must have at most ${max} characters`)
-    .refine((value) => !UNSTORABLE.test(value), UNSTORABLE_MESSAGE);
+    .refine(isStorable, UNSTORED);
 }
 
 export const amount = z
@@ -41,7 +45,7 @@ export const name = z
   .string()
   .refine((value) => value.trim() !== '', 'must not be blank')
   .refine((value) => value.trim().length <= NAME_MAX, `must have at most ${NAME_MAX} characters`)
-  .refine((value) => !UNSTORABLE.test(value), UNSTORABLE_MESSAGE)
+  .refine(isStorable, UNSTORED)
   .meta({ minLength: 1, description: `At most ${NAME_MAX} characters, trimmed.` });
 
 export const customerId = text(TEXT_MAX).meta({
@@ -73,6 +77,10 @@ export function limit(max: number, standard: number) {
 // An unencoded + arrives as a space, so it is taken for one before an offset.
 const INSTANT = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+ -]\d\d:\d\d))?$/;
 
+// ISO 8601 has a year 0 and an offset can lead past year 9999; PostgreSQL reads neither.
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
 /**
  * Reads an ISO 8601 date-time with an offset, or a date as its UTC midnight (contract Q10).
  *
@@ -85,7 +93,7 @@ export function parseInstant(value: string): number | undefined {
   // Some engines read 30 February as 2 March.
   if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
   const instant = Date.parse(value.replace(' ', '+'));
-  return Number.isNaN(instant) ? undefined : instant;
+  return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : undefined;
 }
 
 export const instant = z
@@ -95,3 +103,33 @@ export const instant = z
     'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z, or a date',
   )
   .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });
+
+const METADATA_PAIRS_MAX = 50;
+const METADATA_KEY_MAX = 40;
+const METADATA_VALUE_MAX = 500;
+
+/** Notes of the caller's own: text under names of its own. */
+export const metadata = z
+  .record(text(METADATA_KEY_MAX), z.string().max(METADATA_VALUE_MAX).refine(isStorable, UNSTORED))
+  .refine(
+    (value) => Object.keys(value).length <= METADATA_PAIRS_MAX,
+    `must have at most ${METADATA_PAIRS_MAX} pairs`,
+  )
+  .meta({ description: `At most ${METADATA_PAIRS_MAX} pairs of text.` });
+
+export const priority = z
+  .int()
+  .min(0, 'must be a whole number from 0 to 100')
+  .max(100, 'must be a whole number from 0 to 100')
+  .meta({ description: 'The lower is used first; 50 where left out.' });
+
+export const category = z.enum(['paid', 'promotional']);
+
+export const HOLD_SECONDS_DEFAULT = 300;
+export const HOLD_SECONDS_MAX = 86_400;
+
+export const expiresIn = z
+  .int()
+  .min(1, `must be a whole number of seconds from 1 to ${HOLD_SECONDS_MAX}`)
+  .max(HOLD_SECONDS_MAX, `must be a whole number of seconds from 1 to ${HOLD_SECONDS_MAX}`)
+  .meta({ description: 'Seconds from now.' });

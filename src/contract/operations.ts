@@ -1,32 +1,9 @@
-import type { z } from 'zod';
-import type { ErrorCode } from '../core/errors.js';
+import { FUNDS_OPERATIONS } from './funds-operations.js';
+import { operation } from './operation.js';
 import * as wire from './schema.js';
+import { WEBHOOK_OPERATIONS } from './webhook-operations.js';
 
-export type Scope = 'credits:read' | 'credits:write';
-
-/** One row of the contract: the routes, `openapi.json` and the handlers' types come from it. */
-export interface Operation<
-  Query extends z.ZodType = z.ZodType,
-  Body extends z.ZodType = z.ZodType,
-  Answer extends z.ZodType = z.ZodType,
-> {
-  readonly method: 'get' | 'post' | 'patch' | 'delete';
-  readonly path: string;
-  readonly summary: string;
-  readonly scope: Scope;
-  readonly query: Query;
-  readonly body: Body;
-  readonly answer: Answer;
-  readonly status: 200 | 201;
-  /** What it can refuse besides what every operation can; in order of precedence. */
-  readonly errors: readonly ErrorCode[];
-}
-
-function operation<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType>(
-  row: Operation<Query, Body, Answer>,
-): Operation<Query, Body, Answer> {
-  return row;
-}
+export type { Operation, Scope } from './operation.js';
 
 const ACCOUNTS = '/v1/customer-credits/accounts';
 const TRANSACTIONS = '/v1/customer-credits/transactions';
@@ -48,7 +25,7 @@ const reversalErrors = [
   'balance_limit_exceeded',
 ] as const;
 
-/** The 15 operations of Creem's Customer Credits API (contract section 1.1). */
+/** The operations of Creem's Customer Credits API (contract section 1.1), and of webhooks. */
 export const OPERATIONS = {
   createAccount: operation({
     ...bare,
@@ -130,7 +107,7 @@ export const OPERATIONS = {
     path: `${ACCOUNTS}/:id/credit`,
     summary: 'Add credits',
     scope: 'credits:write',
-    body: wire.movementBody,
+    body: wire.creditBody,
     answer: wire.transaction,
     status: 201,
     errors: [...movementErrors, 'balance_limit_exceeded'],
@@ -165,7 +142,7 @@ export const OPERATIONS = {
     scope: 'credits:write',
     answer: wire.account,
     status: 200,
-    errors: ['account_not_found', 'account_closed'],
+    errors: ['account_not_found', 'account_closed', 'open_holds'],
   }),
   postTransaction: operation({
     ...bare,
@@ -214,6 +191,8 @@ export const OPERATIONS = {
     status: 201,
     errors: [...reversalErrors],
   }),
+  ...FUNDS_OPERATIONS,
+  ...WEBHOOK_OPERATIONS,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;

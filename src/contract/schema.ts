@@ -1,14 +1,17 @@
 import { z } from 'zod';
 import {
   amount,
+  category,
   customerId,
   idempotencyKey,
   initialBalance,
   instant,
   limit,
+  metadata,
   name,
   PAGE_DEFAULT,
   PAGE_MAX,
+  priority,
   REFERENCE_PAGE_MAX,
   reference,
   text,
@@ -20,40 +23,68 @@ import {
 /** The most entries of one posted transaction. */
 export const POST_ENTRIES_MAX = 200;
 
-const side = z.enum(['debit', 'credit']);
-const id = z.string().max(64, 'is not an id');
+export const side = z.enum(['debit', 'credit']);
+export const id = z.string().max(64, 'is not an id');
 const cursors = { starting_after: id.optional(), ending_before: id.optional() };
-const page = { limit: limit(PAGE_MAX, PAGE_DEFAULT), ...cursors };
+export const page = { limit: limit(PAGE_MAX, PAGE_DEFAULT), ...cursors };
 
 export const noQuery = z.strictObject({});
 export const noBody = z.strictObject({});
+
+/** What makes a credit a grant: any one of these. */
+export const grantTerms = {
+  expires_at: instant.optional(),
+  effective_at: instant.optional(),
+  priority: priority.optional(),
+  category: category.optional(),
+};
 
 export const createAccountBody = z.strictObject({
   customer_id: customerId,
   name: name.default('default'),
   unit_label: text(UNIT_LABEL_MAX).default('credits'),
   initial_balance: initialBalance.optional(),
+  metadata: metadata.optional(),
+  ...grantTerms,
 });
 
 export const movementBody = z.strictObject({
   amount,
   reference,
   idempotency_key: idempotencyKey,
+  metadata: metadata.optional(),
 });
+
+export const creditBody = z.strictObject({ ...movementBody.shape, ...grantTerms });
 
 export const reverseBody = z.strictObject({ transaction_id: id });
 
 export const postBody = z.strictObject({
   reference,
   idempotency_key: idempotencyKey,
+  metadata: metadata.optional(),
   entries: z
     .array(z.strictObject({ account_id: id, side, amount }))
     .min(2, 'must have at least two lines')
     .max(POST_ENTRIES_MAX, `must have at most ${POST_ENTRIES_MAX} lines`),
 });
 
-export const listAccountsQuery = z.strictObject({ ...page, customer_id: customerId.optional() });
-export const listEntriesQuery = z.strictObject(page);
+const accountStatus = z.enum(['active', 'frozen', 'closed']);
+
+export const listAccountsQuery = z.strictObject({
+  ...page,
+  customer_id: customerId.optional(),
+  status: accountStatus.optional(),
+  name: name.optional(),
+});
+export const listEntriesQuery = z.strictObject({
+  ...page,
+  side: side.optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+  reference: reference.optional(),
+  expand: z.literal('transaction').optional(),
+});
 export const balanceQuery = z.strictObject({ at: instant.optional() });
 export const byReferenceQuery = z.strictObject({
   reference,
@@ -61,7 +92,9 @@ export const byReferenceQuery = z.strictObject({
   ...cursors,
 });
 
-const time = z.string().meta({ format: 'date-time', examples: ['2026-04-14T12:00:00.000Z'] });
+export const time = z
+  .string()
+  .meta({ format: 'date-time', examples: ['2026-04-14T12:00:00.000Z'] });
 
 export const account = z
   .object({
@@ -70,7 +103,8 @@ export const account = z
     customer_id: z.string(),
     name: z.string(),
     unit_label: z.string(),
-    status: z.enum(['active', 'frozen', 'closed']),
+    status: accountStatus,
+    metadata: metadata.optional(),
     created_at: time,
     updated_at: time,
   })
@@ -81,6 +115,10 @@ export const balance = z
     balance: z.string().meta({ examples: ['5000'] }),
     updated_at: time.optional(),
     as_of: z.string().optional(),
+    held: z.string().optional(),
+    available: z.string().optional(),
+    pending: z.string().optional(),
+    expiring_next: z.object({ amount: z.string(), at: time }).nullable().optional(),
   })
   .meta({ id: 'Balance' });
 
@@ -92,6 +130,10 @@ export const entry = z
     side,
     amount: z.string(),
     created_at: time,
+    transaction: z
+      .object({ reference: z.string(), metadata: metadata.nullable() })
+      .optional()
+      .meta({ description: 'With expand=transaction.' }),
   })
   .meta({ id: 'Entry' });
 
@@ -104,6 +146,13 @@ export const transaction = z
     reversal_of: z.string().nullable(),
     entries: z.array(entry),
     created_at: time,
+    metadata: metadata.optional(),
+    hold_id: z.string().optional(),
+    late: z.boolean().optional().meta({ description: 'Captured after its hold had expired.' }),
+    drawdowns: z
+      .array(z.object({ entry_id: z.string(), grant_id: z.string(), amount: z.string() }))
+      .optional()
+      .meta({ description: 'What came from grants; negative where it was put back.' }),
   })
   .meta({ id: 'Transaction' });
 

@@ -1,57 +1,170 @@
+import { AMOUNT_MAX } from './amount.js';
+import { type Refusal, refuse } from './errors.js';
+import { type Funds, sumOf, takeFrom, usableParts } from './funds.js';
 import type { Uuid } from './id.js';
-import type { Account, Entry, Posting, Transaction } from './model.js';
+import type { Account, Drawdown, Entry, Grant, Part, Posting, Transaction } from './model.js';
+import { type Changes, fundsOf, hasParts, type State } from './state.js';
 
-export type Draft = Omit<Transaction, 'createdAt' | 'entries'> & {
+/** A transaction that has passed every check but that of its funds. */
+export type Draft = Omit<Transaction, 'createdAt' | 'entries' | 'drawdowns'> & {
   readonly postings: readonly Posting[];
+  /** The earliest instant it may bear; a batch's own instant where left out. */
+  readonly at?: number;
 };
 
+export type Booked =
+  | { readonly transaction: Transaction; readonly changes: Changes }
+  | { readonly refusal: Refusal };
+
 /**
- * Turns checked postings into a transaction with its places in each account's history, and the
- * accounts as they are after it.
+ * Turns postings into a transaction with its places in each account's history, and the accounts
+ * and grants as they are after it; or refuses, where funds do not cover them.
  *
- * Within one account credits take their places before debits, so that no `balanceAfter` is ever
- * negative where the net is covered; the lines keep the order in which they were sent.
+ * Within one account credits take their places before debits, so it is the net of each account
+ * that must be covered (contract Q9), and no `balanceAfter` is ever negative. The lines keep the
+ * order in which they were sent.
  */
-export function book(
-  accounts: ReadonlyMap<Uuid, Account>,
-  now: number,
-  draft: Draft,
-): { transaction: Transaction; accounts: Account[] } {
-  const { postings } = draft;
-  const moved = new Map<Uuid, Account>();
-  let createdAt = now;
-  for (const { accountId } of postings) {
-    const account = accounts.get(accountId);
-    if (account === undefined) continue;
-    moved.set(accountId, account);
-    // Time never runs backwards within an account, whatever the clock does.
-    if (account.postedAt > createdAt) createdAt = account.postedAt;
-  }
-  const entries = new Array<Entry>(postings.length);
-  for (const credits of [true, false]) {
-    for (let line = 0; line < postings.length; line++) {
-      const { accountId, amount } = postings[line]!;
-      if (amount > 0n !== credits) continue;
-      const account = moved.get(accountId);
-      if (account === undefined) {
-        entries[line] = { line, accountId, amount, seq: null, balanceAfter: null };
-        continue;
-      }
-      const version = account.version + 1;
-      const balance = account.balance + amount;
-      moved.set(accountId, { ...account, version, balance, postedAt: createdAt });
-      entries[line] = { line, accountId, amount, seq: version, balanceAfter: balance };
+export function book(state: BookState, draft: Draft): Booked {
+  return new Booking(state, draft).run();
+}
+
+type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds'>;
+
+class Booking {
+  readonly #state: BookState;
+  readonly #draft: Draft;
+  readonly #accounts = new Map<Uuid, Account>();
+  readonly #grants = new Map<Uuid, Grant>();
+  readonly #entries: Entry[];
+  readonly #drawdowns: Drawdown[] = [];
+  #createdAt: number;
+
+  constructor(state: BookState, draft: Draft) {
+    this.#state = state;
+    this.#draft = draft;
+    this.#entries = new Array(draft.postings.length);
+    this.#createdAt = draft.at ?? state.now;
+    for (const { accountId } of draft.postings) {
+      // System accounts are never locked, so they are not in the state: they are unbounded.
+      const account = state.accounts.get(accountId);
+      if (account === undefined) continue;
+      this.#accounts.set(accountId, account);
+      // Time never runs backwards within an account, whatever the clock does.
+      if (account.postedAt > this.#createdAt) this.#createdAt = account.postedAt;
     }
   }
-  const transaction: Transaction = {
-    id: draft.id,
-    operation: draft.operation,
-    reference: draft.reference,
-    key: draft.key,
-    fingerprint: draft.fingerprint,
-    reversalOf: draft.reversalOf,
-    createdAt,
-    entries,
-  };
-  return { transaction, accounts: [...moved.values()] };
+
+  run(): Booked {
+    const { postings } = this.#draft;
+    for (const credits of [true, false]) {
+      for (let line = 0; line < postings.length; line++) {
+        const posting = postings[line]!;
+        if (posting.amount > 0n !== credits) continue;
+        const refusal = this.#place(line, posting);
+        if (refusal !== undefined) return { refusal };
+      }
+    }
+    const transaction = this.#transaction();
+    const accounts = [...this.#accounts.values()];
+    const grants = [...this.#grants.values()];
+    return { transaction, changes: { transactions: [transaction], accounts, grants, holds: [] } };
+  }
+
+  #place(line: number, posting: Posting): Refusal | undefined {
+    const { accountId, amount } = posting;
+    const account = this.#accounts.get(accountId);
+    if (account === undefined) {
+      this.#entries[line] = { line, accountId, amount, seq: null, balanceAfter: null };
+      return undefined;
+    }
+    const balance = account.balance + amount;
+    if (balance > AMOUNT_MAX) return tooLarge();
+    const refusal = this.#fund(line, account, posting);
+    if (refusal !== undefined) return refusal;
+    // Funding may have changed the account's number of open grants.
+    const funded = this.#accounts.get(accountId)!;
+    const version = account.version + 1;
+    this.#accounts.set(accountId, { ...funded, version, balance, postedAt: this.#createdAt });
+    this.#entries[line] = { line, accountId, amount, seq: version, balanceAfter: balance };
+    return undefined;
+  }
+
+  /** Draws what a line takes, or puts back what it returns; refuses what is not covered. */
+  #fund(line: number, account: Account, { amount, parts }: Posting): Refusal | undefined {
+    if (!hasParts(account) && parts === undefined) {
+      return amount < 0n && account.balance + amount < 0n
+        ? uncovered(-amount, account.balance)
+        : undefined;
+    }
+    if (amount > 0n) {
+      for (const part of parts ?? []) this.#draw(line, part);
+      return undefined;
+    }
+    if (parts !== undefined) {
+      for (const part of parts) this.#draw(line, part);
+      return undefined;
+    }
+    const usable = usableParts(this.#funds(account), this.#createdAt);
+    const available = sumOf(usable);
+    if (available < -amount) return uncovered(-amount, available);
+    for (const part of takeFrom(usable, -amount)) this.#draw(line, part);
+    return undefined;
+  }
+
+  #draw(line: number, { grantId, amount }: Part): void {
+    if (grantId === null || amount === 0n) return;
+    const grant = this.#grant(grantId);
+    const remaining = grant.remaining - amount;
+    this.#grants.set(grantId, { ...grant, remaining });
+    this.#drawdowns.push({ line, grantId, amount });
+    const opened = Number(remaining > 0n) - Number(grant.remaining > 0n);
+    const account = this.#accounts.get(grant.accountId)!;
+    this.#accounts.set(account.id, { ...account, openGrants: account.openGrants + opened });
+  }
+
+  #grant(grantId: Uuid): Grant {
+    const changed = this.#grants.get(grantId);
+    if (changed !== undefined) return changed;
+    for (const accountId of this.#accounts.keys()) {
+      const grant = this.#state.grants.get(accountId)?.get(grantId);
+      if (grant !== undefined) return grant;
+    }
+    throw new Error('A grant that is to be drawn from was not loaded.');
+  }
+
+  #funds(account: Account): Funds {
+    const funds = fundsOf(this.#state, account);
+    if (this.#grants.size === 0) return funds;
+    return { ...funds, grants: funds.grants.map((grant) => this.#grants.get(grant.id) ?? grant) };
+  }
+
+  #transaction(): Transaction {
+    const { id, operation, reference, key, fingerprint, reversalOf, holdId, metadata } =
+      this.#draft;
+    return {
+      id,
+      operation,
+      reference,
+      key,
+      fingerprint,
+      reversalOf,
+      createdAt: this.#createdAt,
+      entries: this.#entries,
+      drawdowns: this.#drawdowns,
+      holdId,
+      metadata,
+    };
+  }
+}
+
+export function uncovered(needed: bigint, available: bigint): Refusal {
+  const message =
+    `Insufficient balance: ${needed} needed, ${available} available. ` +
+    'Credit the account, then try again with the same key.';
+  return refuse('insufficient_balance', message, 'amount');
+}
+
+function tooLarge(): Refusal {
+  const message = `The balance would exceed ${AMOUNT_MAX}, the most an account can hold.`;
+  return refuse('balance_limit_exceeded', message, 'amount');
 }

@@ -1,13 +1,32 @@
 import { formatId, type Uuid } from './id.js';
-import type { Posting } from './model.js';
+import type { GrantCategory, Metadata, Posting } from './model.js';
 
 /**
  * What the ledger can be asked to do. The ids of what a command will create come with it, so
  * that a command that is tried again after a lost connection recognises its own work.
  */
-export type Command = OpenCommand | PostingCommand | StatusCommand;
+export type Command =
+  | OpenCommand
+  | MoveCommand
+  | PostCommand
+  | ReverseCommand
+  | StatusCommand
+  | HoldCommand
+  | CaptureCommand
+  | ReleaseCommand
+  | ExtendCommand
+  | VoidCommand
+  | SettleCommand;
 
-export type PostingCommand = MoveCommand | PostCommand | ReverseCommand;
+/** What makes a credit a grant; where all is left out it goes to the general pool. */
+export interface GrantTerms {
+  readonly grantId: Uuid;
+  readonly priority: number;
+  readonly category: GrantCategory;
+  /** Undefined for at once. */
+  readonly effectiveAt: number | undefined;
+  readonly expiresAt: number | null;
+}
 
 /** Opens an account, and seeds it in the same transaction where `initialBalance` is not zero. */
 export interface OpenCommand {
@@ -17,6 +36,8 @@ export interface OpenCommand {
   readonly name: string;
   readonly unitLabel: string;
   readonly initialBalance: bigint;
+  readonly terms: GrantTerms | undefined;
+  readonly metadata: Metadata | null;
   readonly transactionId: Uuid;
   readonly fingerprint: Uuid;
 }
@@ -26,6 +47,9 @@ export interface MoveCommand {
   readonly kind: 'credit' | 'debit';
   readonly accountId: Uuid;
   readonly amount: bigint;
+  /** Only a credit can have terms. */
+  readonly terms: GrantTerms | undefined;
+  readonly metadata: Metadata | null;
   readonly reference: string;
   readonly key: string;
   readonly transactionId: Uuid;
@@ -36,6 +60,7 @@ export interface MoveCommand {
 export interface PostCommand {
   readonly kind: 'post';
   readonly postings: readonly Posting[];
+  readonly metadata: Metadata | null;
   readonly reference: string;
   readonly key: string;
   readonly transactionId: Uuid;
@@ -57,8 +82,71 @@ export interface StatusCommand {
   readonly accountId: Uuid;
 }
 
+/** Sets an amount aside for a time. */
+export interface HoldCommand {
+  readonly kind: 'hold';
+  readonly holdId: Uuid;
+  readonly accountId: Uuid;
+  readonly amount: bigint;
+  readonly expiresInMs: number;
+  readonly reference: string;
+  /** Unique among the store's holds. */
+  readonly key: string;
+  readonly fingerprint: Uuid;
+}
+
+/** Debits what was held, or less, or more. */
+export interface CaptureCommand {
+  readonly kind: 'capture';
+  readonly holdId: Uuid;
+  /** Whose it is, once that has been looked up; undefined where it is unknown. */
+  readonly accountId: Uuid | undefined;
+  /** All that is held where undefined. */
+  readonly amount: bigint | undefined;
+  /** What to do where more is captured than held and available: refuse, or take what is there. */
+  readonly overage: 'refuse' | 'cap';
+  /** Whether what is not captured is released. */
+  readonly final: boolean;
+  readonly metadata: Metadata | null;
+  readonly key: string;
+  readonly transactionId: Uuid;
+  readonly fingerprint: Uuid;
+}
+
+export interface ReleaseCommand {
+  readonly kind: 'release';
+  readonly holdId: Uuid;
+  /** Whose it is, once that has been looked up; undefined where it is unknown. */
+  readonly accountId: Uuid | undefined;
+}
+
+/** Moves a hold's expiry to so long after now. */
+export interface ExtendCommand {
+  readonly kind: 'extend';
+  readonly holdId: Uuid;
+  /** Whose it is, once that has been looked up; undefined where it is unknown. */
+  readonly accountId: Uuid | undefined;
+  readonly expiresInMs: number;
+}
+
+/** Ends a grant now; what is left of it goes to breakage. */
+export interface VoidCommand {
+  readonly kind: 'void';
+  readonly grantId: Uuid;
+  /** Whose it is, once that has been looked up; undefined where it is unknown. */
+  readonly accountId: Uuid | undefined;
+}
+
+/** Carries out what has fallen due on an account. */
+export interface SettleCommand {
+  readonly kind: 'settle';
+  readonly accountId: Uuid;
+  /** Grants whose expiry is nearer than this are announced. */
+  readonly aheadMs: number;
+}
+
 /** Keys that the ledger makes itself; a caller's key of this form is refused (contract Q6). */
-const RESERVED_KEY = /^(reversal:cct_|initial_balance:cca_)/;
+const RESERVED_KEY = /^(reversal:cct_|initial_balance:cca_|expire:cct_|void:cct_)/;
 
 export function isReservedKey(key: string): boolean {
   return RESERVED_KEY.test(key);
@@ -70,6 +158,7 @@ export function keyOf(command: Command): string | undefined {
     case 'credit':
     case 'debit':
     case 'post':
+    case 'capture':
       return command.key;
     case 'reverse':
       return `reversal:${formatId('transaction', command.originalId)}`;
@@ -90,10 +179,8 @@ export function accountsNamed(command: Command): readonly Uuid[] {
       return [];
     case 'post':
       return command.postings.map((posting) => posting.accountId);
-    case 'reverse':
-      return command.accountId === undefined ? [] : [command.accountId];
     default:
-      return [command.accountId];
+      return command.accountId === undefined ? [] : [command.accountId];
   }
 }
 
@@ -101,15 +188,36 @@ export function accountsNamed(command: Command): readonly Uuid[] {
  * The text whose hash is a command's fingerprint: two requests with one key are the same request
  * exactly where these texts are equal (contract Q14).
  */
-export function canonicalForm(command: MoveFields | PostFields): string {
-  if (command.kind === 'post') {
-    const lines = command.postings.map((line) => [line.accountId, line.amount.toString()]);
-    return JSON.stringify(['post', command.reference, lines]);
+export function canonicalForm(command: Canonical): string {
+  switch (command.kind) {
+    case 'post': {
+      const lines = command.postings.map((line) => [line.accountId, line.amount.toString()]);
+      return JSON.stringify(['post', command.reference, lines, command.metadata ?? undefined]);
+    }
+    case 'hold': {
+      const { accountId, amount, reference, expiresInMs } = command;
+      return JSON.stringify(['hold', accountId, amount.toString(), reference, expiresInMs]);
+    }
+    case 'capture': {
+      const { holdId, amount, overage, final } = command;
+      return JSON.stringify(['capture', holdId, amount?.toString(), overage, final]);
+    }
+    default: {
+      const { kind, accountId, amount, reference } = command;
+      return JSON.stringify([kind, accountId, amount.toString(), reference, ...extrasOf(command)]);
+    }
   }
-  const { kind, accountId, amount, reference } = command;
-  return JSON.stringify([kind, accountId, amount.toString(), reference]);
+}
+
+/** Left out where there are none, so that plain movements have short forms. */
+function extrasOf({ terms, metadata }: Pick<MoveCommand, 'terms' | 'metadata'>): unknown[] {
+  if (terms === undefined && metadata === null) return [];
+  return [terms && { ...terms, grantId: undefined }, metadata];
 }
 
 type Unprinted<Fields> = Omit<Fields, 'fingerprint' | 'transactionId' | 'key'>;
-type MoveFields = Unprinted<MoveCommand>;
-type PostFields = Unprinted<PostCommand>;
+type Canonical =
+  | Unprinted<MoveCommand>
+  | Unprinted<PostCommand>
+  | Omit<Unprinted<HoldCommand>, 'holdId'>
+  | Omit<Unprinted<CaptureCommand>, 'accountId' | 'metadata'>;

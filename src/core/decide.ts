@@ -1,30 +1,32 @@
-import { book, type Draft } from './book.js';
-import {
-  missingAccount,
-  refused,
-  replay,
-  replayOrOwn,
-  unbalanced,
-  uncovered,
-  unusable,
-} from './checks.js';
+import type { Draft } from './book.js';
+import { missingAccount, posted, refused, replay, unbalanced, unusable } from './checks.js';
 import {
   type Command,
-  keyOf,
+  type GrantTerms,
   type MoveCommand,
   type OpenCommand,
   type PostCommand,
-  type ReverseCommand,
+  type SettleCommand,
   type StatusCommand,
   seedKey,
+  type VoidCommand,
 } from './command.js';
+import { decideCapture, decideExtend, decideHold, decideRelease } from './decide-holds.js';
+import { decideReverse } from './decide-reverse.js';
 import { refuse } from './errors.js';
-import type { Account } from './model.js';
-import { type Decision, nameOwnerKey, type State } from './state.js';
+import type { Account, Grant } from './model.js';
+import {
+  type Decision,
+  fundsOf,
+  instantOf,
+  NO_CHANGES,
+  nameOwnerKey,
+  type State,
+} from './state.js';
 
 /**
- * Decides one command on locked state: pure, total and without clock or I/O. The order of the
- * checks is that of `ERROR_TABLE`.
+ * Decides one command on locked and settled state: pure, total and without clock or I/O. The
+ * order of the checks is that of `ERROR_TABLE`.
  */
 export function decide(state: State, command: Command): Decision {
   switch (command.kind) {
@@ -37,6 +39,18 @@ export function decide(state: State, command: Command): Decision {
       return decidePost(state, command);
     case 'reverse':
       return decideReverse(state, command);
+    case 'hold':
+      return decideHold(state, command);
+    case 'capture':
+      return decideCapture(state, command);
+    case 'release':
+      return decideRelease(state, command);
+    case 'extend':
+      return decideExtend(state, command);
+    case 'void':
+      return decideVoid(state, command);
+    case 'settle':
+      return decideSettle(state, command);
     default:
       return decideStatus(state, command);
   }
@@ -44,11 +58,14 @@ export function decide(state: State, command: Command): Decision {
 
 function decideOpen(state: State, command: OpenCommand): Decision {
   const owner = state.names.get(nameOwnerKey(command.customerId, command.name));
-  if (owner?.id === command.accountId) return { kind: 'reopened', account: owner };
+  if (owner?.id === command.accountId) {
+    return { kind: 'account', account: owner, changes: NO_CHANGES };
+  }
   if (owner !== undefined) {
     const message = `This customer already has an account named "${owner.name}". Use it, or choose another name.`;
     return refused(refuse('account_name_taken', message, 'name'));
   }
+  const { now } = state;
   const account: Account = {
     id: command.accountId,
     customerId: command.customerId,
@@ -57,42 +74,88 @@ function decideOpen(state: State, command: OpenCommand): Decision {
     status: 'active',
     balance: 0n,
     version: 0,
-    createdAt: state.now,
-    updatedAt: state.now,
-    postedAt: state.now,
+    createdAt: now,
+    updatedAt: now,
+    postedAt: now,
+    held: 0n,
+    openGrants: 0,
+    openHolds: 0,
+    hasGrants: false,
+    metadata: command.metadata,
   };
-  if (command.initialBalance === 0n) return { kind: 'opened', account, seed: null };
-  const { transaction, accounts } = book(new Map([[account.id, account]]), state.now, {
-    id: command.transactionId,
-    operation: 'seed',
-    reference: 'initial_balance',
-    key: seedKey(account.id),
-    fingerprint: command.fingerprint,
-    reversalOf: null,
-    postings: [
-      { accountId: account.id, amount: command.initialBalance },
-      { accountId: state.store.issuanceId, amount: -command.initialBalance },
-    ],
-  });
-  return { kind: 'opened', account: accounts[0]!, seed: transaction };
+  if (command.initialBalance === 0n) return { kind: 'opened', account, changes: NO_CHANGES };
+  const seed = decideCredit(
+    { ...state, accounts: new Map([[account.id, account]]) },
+    {
+      id: command.transactionId,
+      operation: 'seed',
+      reference: 'initial_balance',
+      key: seedKey(account.id),
+      fingerprint: command.fingerprint,
+      reversalOf: null,
+      holdId: null,
+      metadata: null,
+      postings: [
+        { accountId: account.id, amount: command.initialBalance },
+        { accountId: state.store.issuanceId, amount: -command.initialBalance },
+      ],
+    },
+    command.terms,
+  );
+  if (seed.kind !== 'posted') return seed;
+  return { kind: 'opened', account: seed.changes.accounts[0]!, changes: seed.changes };
 }
 
 function decideMove(state: State, command: MoveCommand): Decision {
   const { store } = state;
+  const { accountId, terms } = command;
   const credit = command.kind === 'credit';
   const amount = credit ? command.amount : -command.amount;
   const counterpart = credit ? store.issuanceId : store.redemptionId;
   const postings = [
-    { accountId: command.accountId, amount },
+    { accountId, amount },
     { accountId: counterpart, amount: -amount },
   ];
   return (
-    missingAccount(state, [command.accountId]) ??
+    missingAccount(state, [accountId]) ??
     replay(state, command) ??
     unusable(state, postings) ??
-    uncovered(state, postings) ??
-    posted(state, { ...identity(command), operation: command.kind, reversalOf: null, postings })
+    decideCredit(state, { ...identity(command), operation: command.kind, postings }, terms)
   );
+}
+
+/** Posts, and makes a grant of what was credited where it has terms. */
+function decideCredit(state: State, draft: Draft, terms: GrantTerms | undefined): Decision {
+  const decision = posted(state, draft);
+  if (terms === undefined || decision.kind !== 'posted') return decision;
+  const { transaction, changes } = decision;
+  const { createdAt } = transaction;
+  const effectiveAt = terms.effectiveAt ?? createdAt;
+  if (terms.expiresAt !== null && terms.expiresAt <= Math.max(createdAt, effectiveAt)) {
+    const message = 'expires_at must be in the future, and after effective_at.';
+    return refused(refuse('validation_error', message, 'expires_at'));
+  }
+  const { accountId, amount } = draft.postings[0]!;
+  const grant: Grant = {
+    id: terms.grantId,
+    accountId,
+    transactionId: transaction.id,
+    amount,
+    remaining: amount,
+    priority: terms.priority,
+    category: terms.category,
+    effectiveAt,
+    expiresAt: terms.expiresAt,
+    voidedAt: null,
+    announcedAt: null,
+    createdAt,
+  };
+  const accounts = changes.accounts.map((account) => ({
+    ...account,
+    openGrants: account.openGrants + 1,
+    hasGrants: true,
+  }));
+  return { ...decision, changes: { ...changes, accounts, grants: [grant] } };
 }
 
 function decidePost(state: State, command: PostCommand): Decision {
@@ -103,47 +166,7 @@ function decidePost(state: State, command: PostCommand): Decision {
     replay(state, command) ??
     unusable(state, postings) ??
     unbalanced(postings) ??
-    uncovered(state, postings) ??
-    posted(state, { ...identity(command), operation: 'post', reversalOf: null, postings })
-  );
-}
-
-function decideReverse(state: State, command: ReverseCommand): Decision {
-  const original = state.originals.get(command.originalId);
-  if (command.accountId !== undefined) {
-    const missing = missingAccount(state, [command.accountId]);
-    if (missing !== undefined) return missing;
-  }
-  const touches = original?.entries.some((entry) => entry.accountId === command.accountId);
-  if (original === undefined || (command.accountId !== undefined && !touches)) {
-    const where = command.accountId === undefined ? 'in this store' : 'on this account';
-    const message = `There is no such transaction ${where}. Check the transaction's id.`;
-    return refused(refuse('transaction_not_found', message, 'transaction_id'));
-  }
-  const key = keyOf(command)!;
-  const existing = state.keys.get(key);
-  if (existing !== undefined) return replayOrOwn(existing, command.transactionId);
-  if (original.operation === 'reverse') {
-    const message =
-      'A reversal cannot be reversed. Post the original movement again as a new transaction.';
-    return refused(refuse('transaction_not_reversible', message, 'transaction_id'));
-  }
-  const postings = original.entries.map(({ accountId, amount }) => ({
-    accountId,
-    amount: -amount,
-  }));
-  return (
-    unusable(state, postings) ??
-    uncovered(state, postings) ??
-    posted(state, {
-      id: command.transactionId,
-      operation: 'reverse',
-      reference: original.reference,
-      key,
-      fingerprint: command.fingerprint,
-      reversalOf: original.id,
-      postings,
-    })
+    posted(state, { ...identity(command), operation: 'post', postings })
   );
 }
 
@@ -162,16 +185,52 @@ function decideStatus(state: State, command: StatusCommand): Decision {
     const message = 'The account is not frozen. Nothing to do.';
     return refused(refuse('account_not_frozen', message));
   }
+  if (command.kind === 'close' && account.openHolds > 0) {
+    const message = `The account has ${account.openHolds} open holds. Capture or release them first.`;
+    return refused(refuse('open_holds', message));
+  }
   const status = ({ freeze: 'frozen', unfreeze: 'active', close: 'closed' } as const)[command.kind];
-  const updatedAt = Math.max(state.now, account.updatedAt);
-  return { kind: 'restated', account: { ...account, status, updatedAt } };
+  const changed = { ...account, status, updatedAt: Math.max(state.now, account.updatedAt) };
+  return { kind: 'account', account: changed, changes: { ...NO_CHANGES, accounts: [changed] } };
+}
+
+/** What is due is settled before any command; what is left to do is to announce expiries. */
+function decideSettle(state: State, { accountId, aheadMs }: SettleCommand): Decision {
+  const account = state.accounts.get(accountId);
+  if (account === undefined) return missingAccount(state, [accountId])!;
+  const now = instantOf(state, account);
+  const near = fundsOf(state, account).grants.filter(
+    ({ announcedAt, expiresAt, voidedAt, remaining }) =>
+      announcedAt === null &&
+      voidedAt === null &&
+      remaining > 0n &&
+      expiresAt !== null &&
+      expiresAt > now &&
+      expiresAt <= now + aheadMs,
+  );
+  const grants = near.map((grant) => ({ ...grant, announcedAt: now }));
+  return { kind: 'settled', accountId, changes: { ...NO_CHANGES, grants } };
+}
+
+/** The grant ends now; `settle`, which comes after every command, sends what is left away. */
+function decideVoid(state: State, { accountId = '', grantId }: VoidCommand): Decision {
+  const grant = state.grants.get(accountId)?.get(grantId);
+  const account = state.accounts.get(accountId);
+  if (grant === undefined || account === undefined) {
+    const message = "There is no such grant in this store. Check the grant's id.";
+    return refused(refuse('grant_not_found', message));
+  }
+  if (grant.voidedAt !== null) return { kind: 'grant', grant, changes: NO_CHANGES };
+  if (account.status === 'closed') return unusable(state, [{ accountId }])!;
+  if (grant.remaining === 0n) {
+    const message = 'Nothing is left of this grant: it is used up or has expired.';
+    return refused(refuse('grant_not_open', message));
+  }
+  const voided = { ...grant, voidedAt: instantOf(state, account) };
+  return { kind: 'grant', grant: voided, changes: { ...NO_CHANGES, grants: [voided] } };
 }
 
 function identity(command: MoveCommand | PostCommand) {
-  const { transactionId: id, reference, key, fingerprint } = command;
-  return { id, reference, key, fingerprint };
-}
-
-function posted(state: State, draft: Draft): Decision {
-  return { kind: 'posted', ...book(state.accounts, state.now, draft) };
+  const { transactionId: id, reference, key, fingerprint, metadata } = command;
+  return { id, reference, key, fingerprint, metadata, reversalOf: null, holdId: null };
 }

@@ -9,7 +9,11 @@ export const ID_PREFIXES = {
   account: 'cca_',
   transaction: 'cct_',
   entry: 'cce_',
+  grant: 'ccg_',
+  hold: 'cch_',
   key: 'key_',
+  webhook: 'wh_',
+  event: 'evt_',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -75,6 +79,11 @@ export function uuidV7(now: number, random: Uint8Array, offset = 0): Uuid {
     HEX[byte(8)]! +
     HEX[byte(9)]!
   );
+}
+
+/** The instant that a UUID of the v7 layout begins with, in milliseconds since the Unix epoch. */
+export function timeOf(uuid: Uuid): number {
+  return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
 }
 
 /** Writes an id as the wire has it, such as `cct_` and 22 base62 digits. */

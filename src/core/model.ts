@@ -38,9 +38,30 @@ export interface Account {
   readonly updatedAt: number;
   /** When its newest entry was posted; `createdAt` before the first. */
   readonly postedAt: number;
+  /** What its open holds keep: part of the balance that is not available. */
+  readonly held: bigint;
+  /** How many of its grants have something left, and how many of its holds are open. */
+  readonly openGrants: number;
+  readonly openHolds: number;
+  /** Whether it ever had a grant. */
+  readonly hasGrants: boolean;
+  readonly metadata: Metadata | null;
 }
 
-export type Operation = 'seed' | 'credit' | 'debit' | 'post' | 'reverse';
+/** What callers note on their objects: text under names of their own. */
+export type Metadata = Readonly<Record<string, string>>;
+
+export type Operation =
+  | 'seed'
+  | 'credit'
+  | 'debit'
+  | 'post'
+  | 'reverse'
+  | 'capture'
+  /** A capture that came after its hold had expired. */
+  | 'late_capture'
+  | 'expire'
+  | 'void';
 
 /** One balanced, immutable movement. */
 export interface Transaction {
@@ -55,6 +76,10 @@ export interface Transaction {
   readonly createdAt: number;
   /** All lines, the customer's first; they sum to zero. */
   readonly entries: readonly Entry[];
+  readonly drawdowns: readonly Drawdown[];
+  /** The hold that it captured. */
+  readonly holdId: Uuid | null;
+  readonly metadata: Metadata | null;
 }
 
 /** One line of a transaction. */
@@ -68,10 +93,72 @@ export interface Entry {
   readonly balanceAfter: bigint | null;
 }
 
+/** What a line took from a grant, or put back where it is negative. */
+export interface Drawdown {
+  readonly line: number;
+  readonly grantId: Uuid;
+  readonly amount: bigint;
+}
+
 /** A line that is to be written, before its place in the account's history is known. */
 export interface Posting {
   readonly accountId: Uuid;
   readonly amount: bigint;
+  /**
+   * Where the amount comes from, or goes back to where it is negative; what these parts do not
+   * cover is the general pool's. Left out, a debit draws in the order of use.
+   */
+  readonly parts?: readonly Part[];
+}
+
+/** A part of an amount: of a grant, or of the general pool where `grantId` is null. */
+export interface Part {
+  readonly grantId: Uuid | null;
+  readonly amount: bigint;
+}
+
+export type GrantCategory = 'paid' | 'promotional';
+
+/** Credits with a life and a place in the order of use. */
+export interface Grant {
+  readonly id: Uuid;
+  readonly accountId: Uuid;
+  readonly transactionId: Uuid;
+  readonly amount: bigint;
+  readonly remaining: bigint;
+  /** 0 to 100; the lower is used first. */
+  readonly priority: number;
+  readonly category: GrantCategory;
+  /** The first instant at which it can be used. */
+  readonly effectiveAt: number;
+  /** The first instant at which it can no longer be used; null for never. */
+  readonly expiresAt: number | null;
+  readonly voidedAt: number | null;
+  /** When its expiry was announced as near. */
+  readonly announcedAt: number | null;
+  readonly createdAt: number;
+}
+
+export type HoldStatus = 'open' | 'captured' | 'released' | 'expired';
+
+/** Credits set aside for a use whose cost is not known yet. */
+export interface Hold {
+  readonly id: Uuid;
+  readonly accountId: Uuid;
+  readonly amount: bigint;
+  /** What it still keeps; zero once it is no longer open. */
+  readonly remaining: bigint;
+  readonly captured: bigint;
+  readonly status: HoldStatus;
+  readonly reference: string;
+  readonly key: string;
+  readonly fingerprint: Uuid;
+  /** What it keeps of which grant, in the order of use; they sum to `remaining`. */
+  readonly pins: readonly Part[];
+  /** The first instant at which it keeps nothing. */
+  readonly expiresAt: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
 }
 
 /** Names are compared trimmed and case-insensitively (contract section 2.3). */

@@ -1,15 +1,31 @@
 import type { Refusal } from './errors.js';
+import type { Funds } from './funds.js';
 import type { Uuid } from './id.js';
-import { type Account, nameKey, type Store, type Transaction } from './model.js';
+import {
+  type Account,
+  type Grant,
+  type Hold,
+  nameKey,
+  type Store,
+  type Transaction,
+} from './model.js';
 
 /** The state that a batch's commands are decided on: what was locked and found, nothing else. */
 export interface State {
   readonly store: Store;
-  /** The instant at which the batch took its locks. */
+  /** The instant at which the batch took its locks, or the test store's own. */
   readonly now: number;
+  /** Makes the ids of what no command names, such as an expiry. */
+  readonly newId: () => Uuid;
   readonly accounts: ReadonlyMap<Uuid, Account>;
-  /** Who holds a key already, of the keys that the batch's commands carry. */
+  /** By account, in the order of use: the open grants, and those that a command names. */
+  readonly grants: ReadonlyMap<Uuid, ReadonlyMap<Uuid, Grant>>;
+  /** By account: the open holds, and those that a command names. */
+  readonly holds: ReadonlyMap<Uuid, ReadonlyMap<Uuid, Hold>>;
+  /** Who has a key already, of the keys that the batch's commands carry. */
   readonly keys: ReadonlyMap<string, KeyHolder>;
+  /** The same for the keys of holds, which are apart. */
+  readonly holdKeys: ReadonlyMap<string, Hold>;
   /** Whose a name is already, by `nameOwnerKey`, of the names that the batch wants to open. */
   readonly names: ReadonlyMap<string, Account>;
   /** The transactions that the batch wants to reverse. */
@@ -21,16 +37,55 @@ export interface KeyHolder {
   readonly fingerprint: Uuid;
 }
 
+/** What a decision changes: each object as it is afterwards. */
+export interface Changes {
+  readonly transactions: readonly Transaction[];
+  readonly accounts: readonly Account[];
+  readonly grants: readonly Grant[];
+  readonly holds: readonly Hold[];
+}
+
+export const NO_CHANGES: Changes = { transactions: [], accounts: [], grants: [], holds: [] };
+
 /** What a command comes to. A refusal changes nothing and binds no key (contract Q13). */
 export type Decision =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'found'; readonly transactionId: Uuid; readonly replayed: boolean }
-  | { readonly kind: 'posted'; readonly transaction: Transaction; readonly accounts: Account[] }
-  | { readonly kind: 'opened'; readonly account: Account; readonly seed: Transaction | null }
-  | { readonly kind: 'reopened'; readonly account: Account }
-  | { readonly kind: 'restated'; readonly account: Account };
+  | {
+      readonly kind: 'posted';
+      readonly transaction: Transaction;
+      readonly changes: Changes;
+    }
+  | { readonly kind: 'opened'; readonly account: Account; readonly changes: Changes }
+  | { readonly kind: 'account'; readonly account: Account; readonly changes: Changes }
+  | {
+      readonly kind: 'hold';
+      readonly hold: Hold;
+      readonly replayed: boolean;
+      readonly changes: Changes;
+    }
+  | { readonly kind: 'grant'; readonly grant: Grant; readonly changes: Changes }
+  | { readonly kind: 'settled'; readonly accountId: Uuid; readonly changes: Changes };
 
 /** Under which a name is unique: per customer, trimmed and case-insensitive. */
 export function nameOwnerKey(customerId: string, name: string): string {
   return JSON.stringify([customerId, nameKey(name)]);
+}
+
+/** Whether an account's funds are more than one pool. */
+export function hasParts(account: Account): boolean {
+  return account.openGrants > 0 || account.openHolds > 0;
+}
+
+export function fundsOf(state: Pick<State, 'grants' | 'holds'>, account: Account): Funds {
+  return {
+    account,
+    grants: [...(state.grants.get(account.id)?.values() ?? [])],
+    holds: [...(state.holds.get(account.id)?.values() ?? [])],
+  };
+}
+
+/** The instant at which things happen to an account: its time never runs backwards. */
+export function instantOf(state: Pick<State, 'now'>, account: Account): number {
+  return Math.max(state.now, account.postedAt);
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
 import type { Db, Engine, Lane, Result } from '../store/db.js';
@@ -15,24 +15,42 @@ const POSTGRES_MAJOR = '18';
  * @param directory where the data lives; undefined keeps it in memory.
  * @throws {SetupError} where the directory is in use, damaged or of another PostgreSQL major.
  */
-export async function openPglite(directory?: string): Promise<Engine> {
-  const path = directory === undefined ? undefined : resolve(directory);
-  if (path !== undefined) mkdirSync(dirname(path), { recursive: true });
-  const unlock = path === undefined ? () => {} : lockDirectory(path);
+export async function openPglite(
+  directory?: string,
+  { mustExist = false }: { mustExist?: boolean } = {},
+): Promise<Engine> {
+  if (directory === undefined) return engineOver(await create(undefined), undefined, () => {});
+  const path = resolve(directory);
+  if (mustExist && isVacant(path)) {
+    throw new SetupError(
+      `There is no data in ${path}. Start tallystick serve once, or set TALLYSTICK_DATA_DIR or DATABASE_URL.`,
+    );
+  }
+  mkdirSync(dirname(path), { recursive: true });
+  const unlock = lockDirectory(path);
   try {
-    if (path !== undefined) checkMajor(path);
-    const database = await start(path);
-    return engineOver(database, path, unlock);
+    checkDirectory(path);
+    return engineOver(await openDirectory(path), path, unlock);
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-function checkMajor(path: string): void {
-  const file = join(path, 'PG_VERSION');
-  if (!existsSync(file)) return;
-  const major = readFileSync(file, 'utf8').trim();
+function isVacant(path: string): boolean {
+  return !existsSync(path) || readdirSync(path).length === 0;
+}
+
+/** Refuses what is not a whole data directory of this major, before anything could touch it. */
+function checkDirectory(path: string): void {
+  if (isVacant(path)) return;
+  const version = join(path, 'PG_VERSION');
+  if (!existsSync(version) || !existsSync(join(path, 'global', 'pg_control'))) {
+    throw new SetupError(
+      `${path} is half-created, or holds something else than data of tallystick: nothing was changed. Move it away, or choose another TALLYSTICK_DATA_DIR.`,
+    );
+  }
+  const major = readFileSync(version, 'utf8').trim();
   if (major !== POSTGRES_MAJOR) {
     throw new SetupError(
       `The data directory ${path} is of PostgreSQL ${major}, and this tallystick embeds ${POSTGRES_MAJOR}. Open it with the tallystick that made it, and move the data to a PostgreSQL server.`,
@@ -40,23 +58,41 @@ function checkMajor(path: string): void {
   }
 }
 
-async function start(path: string | undefined): Promise<PGlite> {
+async function openDirectory(path: string): Promise<PGlite> {
+  if (!existsSync(path)) await createWhole(path);
+  try {
+    return await create(path);
+  } catch (error) {
+    if (error instanceof SetupError) throw error;
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new SetupError(
+      `The data directory ${path} cannot be opened (${cause}). It may be damaged: nothing was changed. Move it away to start anew, or restore a copy.`,
+    );
+  }
+}
+
+/**
+ * Creates a directory under another name, and renames it once it is whole: a first start that is
+ * killed leaves nothing behind that the next one could stumble over.
+ */
+async function createWhole(path: string): Promise<void> {
+  const draft = `${path}.new`;
+  const attempt = async () => {
+    rmSync(draft, { recursive: true, force: true });
+    await (await create(draft)).close();
+  };
+  // An engine now and then fails to initialise where a directory was just deleted.
+  await attempt().catch(attempt);
+  renameSync(draft, path);
+}
+
+async function create(path: string | undefined): Promise<PGlite> {
   const { PGlite } = await import('@electric-sql/pglite').catch(() => {
     throw new SetupError(
       'The embedded engine is not installed. Run npm install @electric-sql/pglite, or set DATABASE_URL.',
     );
   });
-  try {
-    return await PGlite.create({ ...(path === undefined ? {} : { dataDir: path }) });
-  } catch (error) {
-    // A first start now and then fails to initialise where a directory was just deleted.
-    const fresh = path === undefined || !existsSync(join(path, 'PG_VERSION'));
-    if (fresh) return PGlite.create({ ...(path === undefined ? {} : { dataDir: path }) });
-    const cause = error instanceof Error ? error.message : String(error);
-    throw new SetupError(
-      `The data directory ${path} cannot be opened (${cause}). It may be half-created or damaged: nothing was changed. Move it away to start anew, or restore a copy.`,
-    );
-  }
+  return PGlite.create({ ...(path === undefined ? {} : { dataDir: path }) });
 }
 
 function engineOver(database: PGlite, path: string | undefined, unlock: () => void): Engine {

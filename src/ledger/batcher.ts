@@ -18,9 +18,12 @@ const AWAY_MS_MAX = 3_000;
 const AWAY_PAUSE_MS = 100;
 const UNIQUE_VIOLATION = '23505';
 
+/** Commands of one caller, which stay together and in order. */
 interface Pending {
-  readonly command: Command;
-  readonly resolve: (outcome: Outcome) => void;
+  readonly commands: readonly Command[];
+  /** All or nothing; such commands have a database transaction of their own. */
+  readonly atomic: boolean;
+  readonly resolve: (outcomes: Outcome[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -49,14 +52,17 @@ const UNAVAILABLE: Outcome = {
  */
 export class Batcher {
   readonly #engine: Engine;
+  readonly #onEvents: () => void;
   readonly #queues = new Map<Uuid, Queue>();
   #waiting = 0;
   #busy = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  constructor(engine: Engine) {
+  /** @param onEvents is called whenever events for webhook endpoints have been committed. */
+  constructor(engine: Engine, onEvents: () => void = () => {}) {
     this.#engine = engine;
+    this.#onEvents = onEvents;
   }
 
   /** How many commands wait for a lane. */
@@ -64,16 +70,21 @@ export class Batcher {
     return this.#waiting;
   }
 
-  submit(store: Store, command: Command): Promise<Outcome> {
-    if (this.#waiting >= QUEUE_MAX) return Promise.resolve(OVERLOADED);
+  /**
+   * Queues commands of one caller.
+   *
+   * @returns their outcomes in order, as `commitBatch` gives them.
+   */
+  submit(store: Store, commands: readonly Command[], atomic = false): Promise<Outcome[]> {
+    if (this.#waiting >= QUEUE_MAX) return Promise.resolve(commands.map(() => OVERLOADED));
     return new Promise((resolve, reject) => {
       let queue = this.#queues.get(store.id);
       if (queue === undefined) {
         queue = { store, pending: [] };
         this.#queues.set(store.id, queue);
       }
-      queue.pending.push({ command, resolve, reject });
-      this.#waiting++;
+      queue.pending.push({ commands, atomic, resolve, reject });
+      this.#waiting += commands.length;
       this.#schedule();
     });
   }
@@ -100,10 +111,10 @@ export class Batcher {
     while (this.#busy < this.#engine.lanes && this.#waiting > 0) {
       const queue = this.#queues.values().next().value!;
       this.#queues.delete(queue.store.id);
-      const batch = queue.pending.splice(0, BATCH_MAX);
+      const batch = takeBatch(queue.pending);
       // What is left goes behind the other stores.
       if (queue.pending.length > 0) this.#queues.set(queue.store.id, queue);
-      this.#waiting -= batch.length;
+      this.#waiting -= countOf(batch);
       this.#busy++;
       void this.#run(queue.store, batch).finally(() => {
         this.#busy--;
@@ -114,11 +125,14 @@ export class Batcher {
   }
 
   async #run(store: Store, batch: readonly Pending[]): Promise<void> {
+    if (batch.length === 0) return;
     try {
       const outcomes = await this.#commit(store, batch);
-      batch.forEach(({ resolve }, index) => {
-        resolve(outcomes[index]!);
-      });
+      let start = 0;
+      for (const { commands, resolve } of batch) {
+        resolve(outcomes.slice(start, start + commands.length));
+        start += commands.length;
+      }
     } catch (error) {
       await this.#settle(store, batch, error);
     }
@@ -129,14 +143,10 @@ export class Batcher {
     if (error instanceof UncertainError) {
       // A key or an id tells whether the lost commit was carried out. A change of status has
       // neither, so its caller is told to look.
-      const unknown = batch.filter(({ command }) => !isRecognisable(command));
-      for (const { resolve } of unknown) resolve(UNAVAILABLE);
-      await this.#run(
-        store,
-        batch.filter(({ command }) => isRecognisable(command)),
-      );
+      for (const pending of batch) if (!isRecognisable(pending)) refuseAll(pending);
+      await this.#run(store, batch.filter(isRecognisable));
     } else if (isLost(error)) {
-      for (const { resolve } of batch) resolve(UNAVAILABLE);
+      for (const pending of batch) refuseAll(pending);
     } else if (batch.length === 1) {
       batch[0]!.reject(error);
     } else {
@@ -146,13 +156,17 @@ export class Batcher {
   }
 
   async #commit(store: Store, batch: readonly Pending[]): Promise<Outcome[]> {
-    const commands = batch.map(({ command }) => command);
+    const commands = batch.flatMap((pending) => pending.commands);
+    const { atomic } = batch[0]!;
+    const onEvents = this.#onEvents;
     const started = Date.now();
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#engine.onLane((lane) => commitBatch(lane, store, commands));
+        return await this.#engine.onLane((lane) =>
+          commitBatch(lane, store, commands, { atomic, onEvents }),
+        );
       } catch (error) {
-        if (!(await this.#canTryAgain(error, tries, started, commands))) throw error;
+        if (!(await this.#canTryAgain(error, tries, started, batch))) throw error;
       }
     }
   }
@@ -161,12 +175,12 @@ export class Batcher {
     error: unknown,
     tries: number,
     started: number,
-    commands: readonly Command[],
+    batch: readonly Pending[],
   ): Promise<boolean> {
     if (isConflict(error) || sqlstate(error) === UNIQUE_VIOLATION)
       return tries < CONFLICT_TRIES_MAX;
     const uncertain = error instanceof UncertainError;
-    if (uncertain && !commands.every(isRecognisable)) return false;
+    if (uncertain && !batch.every(isRecognisable)) return false;
     if (!uncertain && !isLost(error)) return false;
     if (Date.now() - started > AWAY_MS_MAX) return false;
     await sleep(AWAY_PAUSE_MS);
@@ -174,6 +188,29 @@ export class Batcher {
   }
 }
 
-function isRecognisable(command: Command): boolean {
-  return command.kind !== 'freeze' && command.kind !== 'unfreeze' && command.kind !== 'close';
+/** Takes what goes into one database transaction; at least one, however large. */
+function takeBatch(pending: Pending[]): Pending[] {
+  let count = 0;
+  let size = 0;
+  for (const { commands, atomic } of pending) {
+    if (size > 0 && (atomic || count + commands.length > BATCH_MAX)) break;
+    count += commands.length;
+    size++;
+    if (atomic) break;
+  }
+  return pending.splice(0, size);
+}
+
+function countOf(batch: readonly Pending[]): number {
+  return batch.reduce((sum, { commands }) => sum + commands.length, 0);
+}
+
+function refuseAll({ commands, resolve }: Pending): void {
+  resolve(commands.map(() => UNAVAILABLE));
+}
+
+const UNRECOGNISABLE = new Set<Command['kind']>(['freeze', 'unfreeze', 'close', 'extend']);
+
+function isRecognisable({ commands }: Pending): boolean {
+  return commands.every(({ kind }) => !UNRECOGNISABLE.has(kind));
 }

@@ -1,20 +1,13 @@
-import { accountsNamed, type Command, keyOf } from '../core/command.js';
-import { decide } from '../core/decide.js';
+import type { Command } from '../core/command.js';
 import type { Refusal } from '../core/errors.js';
+import { deriveEvents, type OutboxEvent } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Store, Transaction } from '../core/model.js';
-import { type Decision, nameOwnerKey, type State } from '../core/state.js';
-import type { Lane, Result, Statement } from '../store/db.js';
-import {
-  findKeys,
-  findNames,
-  readClock,
-  readTransactions,
-  toInstant,
-  toKeys,
-  toNames,
-} from '../store/find.js';
-import { lockAccounts, toAccount } from '../store/lock.js';
+import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
+import type { Decision } from '../core/state.js';
+import type { Lane, Statement } from '../store/db.js';
+import { readTransactions } from '../store/find.js';
+import { insertDrawdowns, updateFunds, upsertGrants, upsertHolds } from '../store/funds.js';
+import { insertOutbox } from '../store/outbox.js';
 import { isLost } from '../store/sqlstate.js';
 import {
   insertAccounts,
@@ -23,12 +16,25 @@ import {
   updateBalances,
   updateStatuses,
 } from '../store/write.js';
+import { Batch } from './batch.js';
+import { newEventId } from './ids.js';
+import { lockState, resolve } from './lock.js';
 
 /** What became of a command. A refusal is a value; nothing on the write path raises one. */
 export type Outcome =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'account'; readonly account: Account }
-  | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly replayed: boolean };
+  | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly replayed: boolean }
+  | { readonly kind: 'hold'; readonly hold: Hold; readonly replayed: boolean }
+  | { readonly kind: 'grant'; readonly grant: Grant }
+  | {
+      readonly kind: 'settled';
+      readonly transactions: readonly Transaction[];
+      readonly holdsExpired: number;
+      readonly grantsAnnounced: number;
+    }
+  /** It would have been carried out, but a later one of its atomic batch was refused. */
+  | { readonly kind: 'undone' };
 
 /** The connection went away after COMMIT was sent: it may have been carried out, or not. */
 export class UncertainError extends Error {
@@ -37,11 +43,19 @@ export class UncertainError extends Error {
   }
 }
 
+export interface CommitOptions {
+  /** Where true, the first refusal undoes all of it: nothing is written. */
+  readonly atomic?: boolean;
+  /** Called once events for webhook endpoints are committed. */
+  readonly onEvents?: () => void;
+}
+
 /**
  * The one write path: decides commands of one store in order and commits what they come to, all
- * in one database transaction.
+ * in one database transaction, together with the events that webhook endpoints want of it.
  *
- * @returns one outcome a command, in order.
+ * @returns one outcome a command, in order; where an atomic batch was refused, only the outcomes
+ * up to the culprit, which is the last.
  * @throws {UncertainError} where the commit's answer was lost; any other error means that nothing
  * was written. A unique violation (23505) means that another process won a race for a key or a
  * name: the batch can be run again and will find it.
@@ -50,130 +64,52 @@ export async function commitBatch(
   lane: Lane,
   store: Store,
   commands: readonly Command[],
+  { atomic = false, onEvents = () => {} }: CommitOptions = {},
 ): Promise<Outcome[]> {
-  // What can be reversed never changes, so it is read before any lock is taken.
-  const originals = await readOriginals(lane, store, commands);
-  const book = new Book(await lockState(lane, store, commands, originals));
-  const decisions = commands.map((command) => book.decide(command));
-  await write(lane, store, book);
-  const found = await readFound(lane, store, book, decisions);
-  return decisions.map((decision) => toOutcome(decision, found));
+  const resolved = await resolve(lane, store, commands);
+  const { state, subscriptions } = await lockState(lane, store, resolved);
+  const batch = new Batch(state);
+  const decisions: Decision[] = [];
+  for (const command of resolved.commands) {
+    const decision = batch.decide(command);
+    decisions.push(decision);
+    if (atomic && decision.kind === 'refused') {
+      await lane.query('rollback');
+      return [...decisions.slice(0, -1).map(() => UNDONE), decision];
+    }
+  }
+  const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
+  await write(lane, store, batch, events);
+  if (events.length > 0) onEvents();
+  const found = await readFound(lane, store, batch, decisions);
+  return decisions.map((decision) => toOutcome(decision, found, batch));
 }
 
-async function readOriginals(lane: Lane, store: Store, commands: readonly Command[]) {
-  const ids = new Set(
-    commands.flatMap((command) => (command.kind === 'reverse' ? [command.originalId] : [])),
-  );
-  return ids.size === 0 ? new Map() : readTransactions(lane, store.id, [...ids]);
-}
+const UNDONE: Outcome = { kind: 'undone' };
 
-/** Locks the accounts, and then reads everything else that can change: one flight. */
-async function lockState(
+async function write(
   lane: Lane,
   store: Store,
-  commands: readonly Command[],
-  originals: ReadonlyMap<Uuid, Transaction>,
-): Promise<State> {
-  const accountIds = new Set(commands.flatMap(accountsNamed));
-  for (const { entries } of originals.values()) {
-    for (const { accountId, seq } of entries) if (seq !== null) accountIds.add(accountId);
-  }
-  const keys = commands.map(keyOf).filter((key) => key !== undefined);
-  const opened = commands.filter((command) => command.kind === 'open');
-  const statements: Statement[] = [
-    // What follows is right at any level; this one sees, after its locks, all that was committed.
-    { text: 'begin isolation level read committed' },
-    lockAccounts(store.id, [...accountIds]),
-    findKeys(store.id, keys),
-    readClock(),
-    ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
-  ];
-  const [, locked, holders, clock, names] = (await lane.flight(statements)) as [
-    Result,
-    Result,
-    Result,
-    Result,
-    Result | undefined,
-  ];
-  return {
-    store,
-    now: toInstant(clock),
-    accounts: new Map(locked.rows.map((row) => [row.account_id, toAccount(row)])),
-    keys: toKeys(holders),
-    names: names === undefined ? new Map() : toNames(names),
-    originals,
-  };
-}
-
-/** The locked state as it changes while a batch is decided, and what is to be written of it. */
-class Book {
-  readonly state: State;
-  readonly transactions: Transaction[] = [];
-  readonly opened = new Map<Uuid, Account>();
-  readonly moved = new Map<Uuid, Account>();
-  readonly restated = new Map<Uuid, Account>();
-  readonly #accounts: Map<Uuid, Account>;
-  readonly #keys: Map<string, { transactionId: Uuid; fingerprint: Uuid }>;
-  readonly #names: Map<string, Account>;
-
-  constructor(state: State) {
-    this.#accounts = new Map(state.accounts);
-    this.#keys = new Map(state.keys);
-    this.#names = new Map(state.names);
-    this.state = {
-      ...state,
-      accounts: this.#accounts,
-      keys: this.#keys,
-      names: this.#names,
-    };
-  }
-
-  decide(command: Command): Decision {
-    const decision = decide(this.state, command);
-    switch (decision.kind) {
-      case 'posted':
-        this.#post(decision.transaction);
-        for (const account of decision.accounts) {
-          this.#accounts.set(account.id, account);
-          this.moved.set(account.id, account);
-        }
-        break;
-      case 'opened':
-        this.#names.set(
-          nameOwnerKey(decision.account.customerId, decision.account.name),
-          decision.account,
-        );
-        this.opened.set(decision.account.id, decision.account);
-        if (decision.seed !== null) this.#post(decision.seed);
-        break;
-      case 'restated':
-        this.#accounts.set(decision.account.id, decision.account);
-        this.restated.set(decision.account.id, decision.account);
-        break;
-      default:
-    }
-    return decision;
-  }
-
-  #post(transaction: Transaction): void {
-    this.transactions.push(transaction);
-    this.#keys.set(transaction.key, {
-      transactionId: transaction.id,
-      fingerprint: transaction.fingerprint,
-    });
-  }
-}
-
-async function write(lane: Lane, store: Store, book: Book): Promise<void> {
+  batch: Batch,
+  events: readonly OutboxEvent[],
+): Promise<void> {
+  const { transactions, opened, moved, refunded, restated, grants, holds } = batch;
   const statements: Statement[] = [];
-  if (book.opened.size > 0) statements.push(insertAccounts(store.id, [...book.opened.values()]));
-  if (book.transactions.length > 0) {
-    statements.push(insertTransactions(store.id, book.transactions));
-    statements.push(insertEntries(store.id, book.transactions));
+  if (opened.size > 0) statements.push(insertAccounts(store.id, [...opened.values()]));
+  if (transactions.length > 0) {
+    statements.push(insertTransactions(store.id, transactions));
+    statements.push(insertEntries(store.id, transactions));
   }
-  if (book.moved.size > 0) statements.push(updateBalances(store.id, [...book.moved.values()]));
-  if (book.restated.size > 0)
-    statements.push(updateStatuses(store.id, [...book.restated.values()]));
+  if (moved.size > 0) statements.push(updateBalances(store.id, [...moved.values()]));
+  if (restated.size > 0) statements.push(updateStatuses(store.id, [...restated.values()]));
+  if (refunded.size > 0) statements.push(updateFunds(store.id, [...refunded.values()]));
+  if (grants.size > 0) statements.push(upsertGrants(store.id, [...grants.values()]));
+  if (holds.size > 0) statements.push(upsertHolds(store.id, [...holds.values()]));
+  const drawdowns = transactions.flatMap(({ id: transactionId, drawdowns: own }) =>
+    own.map((drawdown) => ({ ...drawdown, transactionId })),
+  );
+  if (drawdowns.length > 0) statements.push(insertDrawdowns(store.id, drawdowns));
+  if (events.length > 0) statements.push(insertOutbox(store.id, events));
   statements.push({ text: 'commit' });
   try {
     await lane.flight(statements);
@@ -186,19 +122,28 @@ async function write(lane: Lane, store: Store, book: Book): Promise<void> {
 async function readFound(
   lane: Lane,
   store: Store,
-  book: Book,
+  batch: Batch,
   decisions: readonly Decision[],
 ): Promise<Map<Uuid, Transaction>> {
-  const own = new Map(book.transactions.map((transaction) => [transaction.id, transaction]));
-  const ids = decisions.flatMap((decision) =>
-    decision.kind === 'found' && !own.has(decision.transactionId) ? [decision.transactionId] : [],
-  );
-  if (ids.length === 0) return own;
-  const read = await readTransactions(lane, store.id, [...new Set(ids)]);
-  return new Map([...own, ...read]);
+  const sought = new Set<Uuid>();
+  for (const decision of decisions) {
+    if (decision.kind === 'found') sought.add(decision.transactionId);
+  }
+  const found = new Map<Uuid, Transaction>();
+  if (sought.size === 0) return found;
+  for (const transaction of batch.transactions) {
+    if (sought.delete(transaction.id)) found.set(transaction.id, transaction);
+  }
+  if (sought.size === 0) return found;
+  const read = await readTransactions(lane, store.id, [...sought]);
+  return new Map([...found, ...read]);
 }
 
-function toOutcome(decision: Decision, found: ReadonlyMap<Uuid, Transaction>): Outcome {
+function toOutcome(
+  decision: Decision,
+  found: ReadonlyMap<Uuid, Transaction>,
+  batch: Batch,
+): Outcome {
   switch (decision.kind) {
     case 'refused':
       return decision;
@@ -208,7 +153,25 @@ function toOutcome(decision: Decision, found: ReadonlyMap<Uuid, Transaction>): O
     }
     case 'posted':
       return { kind: 'transaction', transaction: decision.transaction, replayed: false };
+    case 'hold':
+      return { kind: 'hold', hold: decision.hold, replayed: decision.replayed };
+    case 'grant':
+      return { kind: 'grant', grant: decision.grant };
+    case 'settled':
+      return settledOf(batch, decision.accountId, decision.changes.grants.length);
     default:
       return { kind: 'account', account: decision.account };
   }
+}
+
+/** What fell due on an account: the settling came before the command itself. */
+function settledOf(batch: Batch, accountId: Uuid, grantsAnnounced: number): Outcome {
+  const transactions = batch.transactions.filter(
+    ({ operation, entries }) =>
+      (operation === 'expire' || operation === 'void') && entries[0]?.accountId === accountId,
+  );
+  const holdsExpired = [...batch.holds.values()].filter(
+    (hold) => hold.accountId === accountId && hold.status === 'expired',
+  ).length;
+  return { kind: 'settled', transactions, holdsExpired, grantsAnnounced };
 }

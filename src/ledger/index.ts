@@ -1,20 +1,43 @@
 /** What the parts above the ledger use of it; the tables below it are nobody else's business. */
 export { parseAmount } from '../core/amount.js';
+export type { Command } from '../core/command.js';
 export { isReservedKey } from '../core/command.js';
-export type { Account, Entry, Posting, Store, StoreMode, Transaction } from '../core/model.js';
+export type { Position } from '../core/funds.js';
+export { formatId, parseId } from '../core/id.js';
+export type {
+  Account,
+  Entry,
+  Grant,
+  Hold,
+  Posting,
+  Store,
+  StoreMode,
+  Transaction,
+} from '../core/model.js';
 export type { Db, Engine } from '../store/db.js';
-export { listKeys, listStores, revokeKey } from '../store/directory.js';
+export type { Delivery } from '../store/deliveries.js';
+export { type ApiKey, listKeys, listStores, revokeKey } from '../store/directory.js';
+export type { Endpoint } from '../store/endpoints.js';
+export { type Inspection, inspectDatabase } from '../store/inspect.js';
 export {
   distribute,
   distributeStatements,
   listMigrations,
   migrate,
   pendingMigrations,
+  planMigrations,
   SetupError,
 } from '../store/migrate.js';
 export { openPostgres, type PostgresOptions } from '../store/postgres.js';
 export { isLost } from '../store/sqlstate.js';
+export { AddressGuard } from './address.js';
 export type { Outcome } from './commit.js';
+export { Deliverer } from './deliver.js';
+export {
+  type DeliverySettings,
+  DeliverySettingsError,
+  readDeliverySettings,
+} from './delivery-settings.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -26,6 +49,8 @@ export {
   SCOPES,
 } from './keys.js';
 export {
+  type AccountFilter,
+  type EntryFilter,
   type EntryPlace,
   type HistoryEntry,
   invalidCursor,
@@ -33,3 +58,14 @@ export {
   type Listed,
   type Page,
 } from './ledger.js';
+export { Pace } from './pace.js';
+export * from './requests.js';
+export { signedHeaders } from './signature.js';
+export { ANNOUNCE_AHEAD_MS_DEFAULT, type Settled, Sweeper, sweepStore } from './sweep.js';
+export {
+  type Difference,
+  type VerifyOptions,
+  type VerifyProgress,
+  type VerifyReport,
+  verifyLedger,
+} from './verify.js';

@@ -14,7 +14,13 @@ import { newId } from './ids.js';
 
 /** API keys: made here, stored only as a hash, looked up at most once a second each. */
 
-export const SCOPES = ['credits:read', 'credits:write', '*'] as const;
+export const SCOPES = [
+  'credits:read',
+  'credits:write',
+  'webhooks:read',
+  'webhooks:write',
+  '*',
+] as const;
 export const DEFAULT_STORE = 'default';
 
 /** For how long an answer about a key may be used: revoking a key takes no longer to be felt. */

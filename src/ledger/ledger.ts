@@ -1,9 +1,14 @@
-import { type Command, canonicalForm } from '../core/command.js';
+import type { Command } from '../core/command.js';
 import { type Refusal, RefusalError, refuse } from '../core/errors.js';
+import { type Position, positionOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Posting, Store, Transaction } from '../core/model.js';
+import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
+import { hasParts } from '../core/state.js';
+import { advanceClock, readClockOf, setClock } from '../store/clock.js';
 import type { Engine } from '../store/db.js';
 import {
+  type AccountFilter,
+  type EntryFilter,
   findSeq,
   type HistoryEntry,
   type Listed,
@@ -15,20 +20,33 @@ import {
   readBalanceAt,
   readTransaction,
 } from '../store/read.js';
+import {
+  listGrants,
+  listHolds,
+  readFunds,
+  readGrant,
+  readHold,
+  readNow,
+  readUnusableAt,
+} from '../store/read-funds.js';
+import { AddressGuard } from './address.js';
 import { Batcher } from './batcher.js';
 import type { Outcome } from './commit.js';
-import { fingerprint } from './fingerprint.js';
-import { newId } from './ids.js';
+import {
+  creditCommand,
+  debitCommand,
+  type Movement,
+  type Opening,
+  openCommand,
+  type Posted,
+  postCommand,
+  reverseCommand,
+  type Terms,
+} from './requests.js';
+import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
+import { Webhooks } from './webhooks.js';
 
-export type { HistoryEntry, Listed, Page } from '../store/read.js';
-
-export interface Movement {
-  readonly accountId: Uuid;
-  /** A positive integer in the account's unit. */
-  readonly amount: bigint;
-  readonly reference: string;
-  readonly key: string;
-}
+export type { AccountFilter, EntryFilter, HistoryEntry, Listed, Page } from '../store/read.js';
 
 export interface EntryPlace {
   readonly transactionId: Uuid;
@@ -43,11 +61,35 @@ export interface EntryPlace {
  */
 export class Ledger {
   readonly engine: Engine;
+  readonly webhooks: Webhooks;
+  readonly announceAheadMs: number;
   readonly #batcher: Batcher;
+  #commands = 0;
+  #onEvents: () => void = () => {};
 
-  constructor(engine: Engine) {
+  /**
+   * @param guard says which addresses a webhook may have.
+   * @param announceAheadMs how long before its expiry a grant is announced.
+   */
+  constructor(
+    engine: Engine,
+    guard: AddressGuard = new AddressGuard(),
+    announceAheadMs: number = ANNOUNCE_AHEAD_MS_DEFAULT,
+  ) {
     this.engine = engine;
-    this.#batcher = new Batcher(engine);
+    this.announceAheadMs = announceAheadMs;
+    this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
+    this.#batcher = new Batcher(engine, () => this.#onEvents());
+  }
+
+  /** How many commands it has been given so far. */
+  get commands(): number {
+    return this.#commands;
+  }
+
+  /** Sets what is called whenever there are new events for webhooks. */
+  onEvents(listener: () => void): void {
+    this.#onEvents = listener;
   }
 
   /** How many commands wait to be written. */
@@ -55,55 +97,47 @@ export class Ledger {
     return this.#batcher.waiting;
   }
 
-  /** Opens an account; `initialBalance` of zero seeds nothing. */
-  open(
-    store: Store,
-    account: { customerId: string; name: string; unitLabel: string; initialBalance: bigint },
-  ): Promise<Outcome> {
-    const accountId = newId();
-    return this.#submit(store, {
-      ...account,
-      kind: 'open',
-      accountId,
-      transactionId: newId(),
-      fingerprint: fingerprint(accountId),
-    });
+  /** Carries out one command. */
+  async execute(store: Store, command: Command): Promise<Outcome> {
+    this.#commands++;
+    const [outcome] = await this.#batcher.submit(store, [command]);
+    return outcome!;
   }
 
-  credit(store: Store, movement: Movement): Promise<Outcome> {
-    return this.#move(store, 'credit', movement);
+  /**
+   * Carries out commands in their order; where atomic, all of them or none.
+   *
+   * @returns an outcome for each; of an atomic refusal only those up to the culprit, the last.
+   */
+  executeAll(store: Store, commands: readonly Command[], atomic: boolean): Promise<Outcome[]> {
+    this.#commands += commands.length;
+    return this.#batcher.submit(store, commands, atomic);
+  }
+
+  open(store: Store, opening: Opening): Promise<Outcome> {
+    return this.execute(store, openCommand(opening));
+  }
+
+  credit(store: Store, movement: Movement & { terms?: Terms | undefined }): Promise<Outcome> {
+    return this.execute(store, creditCommand(movement));
   }
 
   debit(store: Store, movement: Movement): Promise<Outcome> {
-    return this.#move(store, 'debit', movement);
+    return this.execute(store, debitCommand(movement));
   }
 
-  /** Posts a transaction over several accounts; credits are positive, debits negative. */
-  post(
-    store: Store,
-    post: { postings: readonly Posting[]; reference: string; key: string },
-  ): Promise<Outcome> {
-    const fields = { ...post, kind: 'post' } as const;
-    return this.#submit(store, {
-      ...fields,
-      transactionId: newId(),
-      fingerprint: fingerprint(canonicalForm(fields)),
-    });
+  /** Posts a transaction over several accounts. */
+  post(store: Store, posted: Posted): Promise<Outcome> {
+    return this.execute(store, postCommand(posted));
   }
 
   /** Reverses a whole transaction; where an account is given, it must be one of its accounts. */
   reverse(store: Store, originalId: Uuid, accountId?: Uuid): Promise<Outcome> {
-    return this.#submit(store, {
-      kind: 'reverse',
-      originalId,
-      accountId,
-      transactionId: newId(),
-      fingerprint: fingerprint(originalId),
-    });
+    return this.execute(store, reverseCommand(originalId, accountId));
   }
 
   setStatus(store: Store, kind: 'freeze' | 'unfreeze' | 'close', accountId: Uuid) {
-    return this.#submit(store, { kind, accountId });
+    return this.execute(store, { kind, accountId });
   }
 
   async account(store: Store, id: Uuid): Promise<Account> {
@@ -111,31 +145,99 @@ export class Ledger {
   }
 
   /** @throws {RefusalError} where a cursor is not an account of this store. */
-  async accounts(
-    store: Store,
-    customerId: string | undefined,
-    page: Page<Uuid>,
-  ): Promise<Listed<Account>> {
+  async accounts(store: Store, filter: AccountFilter, page: Page<Uuid>): Promise<Listed<Account>> {
     const { reader } = this.engine;
     await checkCursors(page, async (id) => (await readAccount(reader, store.id, id)) !== undefined);
-    return listAccounts(reader, store.id, customerId, page);
+    return listAccounts(reader, store.id, filter, page);
+  }
+
+  /** What the account has now: whether or not anything due has been settled yet. */
+  async position(store: Store, id: Uuid): Promise<{ account: Account; position: Position }> {
+    const account = await this.account(store, id);
+    if (!hasParts(account)) {
+      const { balance } = account;
+      const position = { balance, held: 0n, available: balance, pending: 0n, expiringNext: null };
+      return { account, position };
+    }
+    const funds = found(await readFunds(this.engine.reader, store.id, id), NO_ACCOUNT);
+    return { account: funds.account, position: positionOf(funds, funds.now) };
   }
 
   /** The balance that the account had at an instant, in milliseconds since the Unix epoch. */
   async balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
     const account = await this.account(store, id);
-    if (at >= account.postedAt) return account.balance;
-    // The wire's earliest instants are too early for the database to read.
-    if (at < account.createdAt) return 0n;
-    return readBalanceAt(this.engine.reader, store.id, account, at);
+    const { reader } = this.engine;
+    const posted =
+      at >= account.postedAt ? account.balance : await readBalanceAt(reader, store.id, account, at);
+    if (!account.hasGrants) return posted;
+    return posted - (await readUnusableAt(reader, store.id, id, at));
+  }
+
+  /** @throws {RefusalError} where there is no such hold, or a cursor is none of this account. */
+  async hold(store: Store, id: Uuid): Promise<{ hold: Hold; now: number }> {
+    const { reader } = this.engine;
+    const hold = found(await readHold(reader, store.id, id), NO_HOLD);
+    return { hold, now: await readNow(reader, store.id) };
+  }
+
+  async holds(
+    store: Store,
+    accountId: Uuid,
+    status: string | undefined,
+    page: Page<Uuid>,
+  ): Promise<Listed<Hold> & { now: number }> {
+    const { reader } = this.engine;
+    await this.account(store, accountId);
+    await checkCursors(page, async (id) => {
+      const hold = await readHold(reader, store.id, id);
+      return hold?.accountId === accountId;
+    });
+    const now = await readNow(reader, store.id);
+    return { now, ...(await listHolds(reader, store.id, { accountId, status, now }, page)) };
+  }
+
+  async grants(
+    store: Store,
+    accountId: Uuid,
+    status: string | undefined,
+    page: Page<Uuid>,
+  ): Promise<Listed<Grant> & { now: number }> {
+    const { reader } = this.engine;
+    await this.account(store, accountId);
+    await checkCursors(page, async (id) => {
+      const grant = await readGrant(reader, store.id, id);
+      return grant?.accountId === accountId;
+    });
+    const now = await readNow(reader, store.id);
+    return { now, ...(await listGrants(reader, store.id, { accountId, status, now }, page)) };
+  }
+
+  /** The store's time, and whether it is real time that runs. */
+  clock(store: Store): Promise<{ now: number; real: boolean }> {
+    return readClockOf(this.engine.reader, store.id);
+  }
+
+  /** Sets a test store's time; null returns it to real time. */
+  setClock(store: Store, instant: number | null): Promise<void> {
+    return setClock(this.engine.reader, store.id, instant);
+  }
+
+  advanceClock(store: Store, seconds: number): Promise<void> {
+    return advanceClock(this.engine.reader, store.id, seconds);
   }
 
   /** @throws {RefusalError} where a cursor is not an entry of this account. */
-  async entries(store: Store, id: Uuid, page: Page<EntryPlace>): Promise<Listed<HistoryEntry>> {
+  async entries(
+    store: Store,
+    id: Uuid,
+    page: Page<EntryPlace>,
+    filter: EntryFilter = {},
+  ): Promise<Listed<HistoryEntry>> {
     await this.account(store, id);
     const after = await this.#seq(store, id, page.after, 'starting_after');
     const before = await this.#seq(store, id, page.before, 'ending_before');
-    return listEntries(this.engine.reader, store.id, id, { limit: page.limit, after, before });
+    const window = { limit: page.limit, after, before };
+    return listEntries(this.engine.reader, store.id, id, filter, window);
   }
 
   async transaction(store: Store, id: Uuid): Promise<Transaction> {
@@ -162,19 +264,6 @@ export class Ledger {
     await this.engine.close();
   }
 
-  #move(store: Store, kind: 'credit' | 'debit', movement: Movement): Promise<Outcome> {
-    const fields = { ...movement, kind };
-    return this.#submit(store, {
-      ...fields,
-      transactionId: newId(),
-      fingerprint: fingerprint(canonicalForm(fields)),
-    });
-  }
-
-  #submit(store: Store, command: Command): Promise<Outcome> {
-    return this.#batcher.submit(store, command);
-  }
-
   async #seq(store: Store, accountId: Uuid, place: EntryPlace | undefined, param: string) {
     if (place === undefined) return undefined;
     const seq = await findSeq(this.engine.reader, store.id, accountId, place);
@@ -185,6 +274,11 @@ export class Ledger {
 const NO_ACCOUNT = refuse(
   'account_not_found',
   'There is no such account in this store. Check the account id.',
+);
+
+const NO_HOLD = refuse(
+  'hold_not_found',
+  "There is no such hold in this store. Check the hold's id.",
 );
 
 const NO_TRANSACTION = refuse(

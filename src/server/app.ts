@@ -78,8 +78,7 @@ function operationRoute(parts: Parts, name: OperationName, row: Operation): Rout
       const reply = await carryOut(parts, row, handler, incoming, params).catch(
         (error: unknown) => ({ refusal: toRefusal(error, parts.log, requestId) }),
       );
-      const result =
-        'refusal' in reply ? problem(reply.refusal, requestId) : success(reply, row, requestId);
+      const result = toAnswer(reply, row, requestId);
       const milliseconds = performance.now() - started;
       parts.metrics.answered(name, result.status, milliseconds / 1000);
       if ('replayed' in reply && reply.replayed) parts.metrics.replayed();
@@ -116,18 +115,20 @@ async function carryOut(
   if ('refusal' in body) return body;
   const { ledger } = parts;
   const { store } = access;
-  return handler({ ledger, store, params, query: query.value, body: body.value });
+  const accept = incoming.header('accept') ?? '';
+  return handler({ ledger, store, params, query: query.value, body: body.value, accept });
 }
 
 function isAllowed({ scopes }: Access, { scope }: Operation): boolean {
   return scopes.has('*') || scopes.has(scope);
 }
 
-function success(
-  reply: Extract<Reply<Operation>, { body: unknown }>,
-  row: Operation,
-  requestId: string,
-): Answer {
+function toAnswer(reply: Reply<Operation>, row: Operation, requestId: string): Answer {
+  if ('refusal' in reply) return problem(reply.refusal, requestId);
+  if ('csv' in reply) {
+    const headers = { 'content-type': 'text/csv; charset=utf-8', 'x-request-id': requestId };
+    return { status: row.status, headers, body: reply.csv };
+  }
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-request-id': requestId,

@@ -19,7 +19,8 @@ export interface Incoming {
 export interface Answer {
   readonly status: number;
   readonly headers: Record<string, string>;
-  readonly body: string;
+  /** Text, or pieces of text that are sent as they come. */
+  readonly body: string | AsyncIterable<string>;
 }
 
 export type Read<T> = { readonly value: T } | { readonly refusal: Refusal };

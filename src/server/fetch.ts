@@ -19,7 +19,8 @@ export function fetchHandler(respond: (incoming: Incoming) => Promise<Answer>) {
       header: (name) => request.headers.get(name) ?? undefined,
       text: () => readText(request),
     });
-    return new Response(request.method === 'HEAD' ? null : body, { status, headers });
+    if (request.method === 'HEAD') return new Response(null, { status, headers });
+    return new Response(typeof body === 'string' ? body : toStream(body), { status, headers });
   };
 }
 
@@ -33,4 +34,19 @@ async function readText(request: Request): Promise<Read<string>> {
   }
   const bytes = Buffer.concat(chunks);
   return isUtf8(bytes) ? { value: bytes.toString() } : { refusal: NOT_UTF8 };
+}
+
+function toStream(pieces: AsyncIterable<string>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const iterator = pieces[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
 }

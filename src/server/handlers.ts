@@ -1,17 +1,22 @@
 import type { z } from 'zod';
 import { parseInstant } from '../contract/fields.js';
 import type { OPERATIONS, Operation, OperationName } from '../contract/operations.js';
-import { type ErrorCode, type Refusal, RefusalError, refuse } from '../core/errors.js';
-import { type IdKind, parseEntryId, parseId, type Uuid } from '../core/id.js';
+import type { Refusal } from '../core/errors.js';
+import { parseEntryId } from '../core/id.js';
+import type { EntryFilter, Ledger, Store } from '../ledger/index.js';
+import { creditOf, debitOf, postOf, termsOf } from './commands.js';
+import { entriesCsv } from './csv.js';
+import { FUNDS_HANDLERS } from './funds-handlers.js';
+import { accountId, cursorOf, pageOf, transactionId } from './ids.js';
 import {
-  invalidCursor,
-  isReservedKey,
-  type Ledger,
-  type Outcome,
-  type Page,
-  type Store,
-} from '../ledger/index.js';
-import { presentAccount, presentEntry, presentList, presentTransaction, time } from './present.js';
+  presentAccount,
+  presentBalance,
+  presentEntry,
+  presentList,
+  presentTransaction,
+} from './present.js';
+import { accountReply, transactionReply } from './replies.js';
+import { WEBHOOK_HANDLERS } from './webhook-handlers.js';
 
 /** What a handler gets: all of it checked against the operation's row. */
 export interface Call<Row extends Operation> {
@@ -21,11 +26,14 @@ export interface Call<Row extends Operation> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: z.output<Row['query']>;
   readonly body: z.output<Row['body']>;
+  /** What the caller would rather have than JSON; empty where it did not say. */
+  readonly accept: string;
 }
 
 /** What a handler answers: the body to send, or a refusal. */
 export type Reply<Row extends Operation> =
   | { readonly body: z.input<Row['answer']>; readonly replayed?: boolean }
+  | { readonly csv: AsyncIterable<string> }
   | { readonly refusal: Refusal };
 
 export type Handlers = {
@@ -43,12 +51,15 @@ export const HANDLERS: Handlers = {
         name: body.name,
         unitLabel: body.unit_label,
         initialBalance: BigInt(body.initial_balance ?? '0'),
+        terms: termsOf(body),
+        metadata: body.metadata ?? null,
       }),
     ),
 
   listAccounts: async ({ ledger, store, query }) => {
-    const page = pageOf(query, accountCursor);
-    const listed = await ledger.accounts(store, query.customer_id, page);
+    const page = pageOf(query, cursorOf('account'));
+    const { customer_id: customerId, status, name } = query;
+    const listed = await ledger.accounts(store, { customerId, status, name }, page);
     return { body: presentList(listed, (account) => presentAccount(store, account)) };
   },
 
@@ -61,15 +72,17 @@ export const HANDLERS: Handlers = {
       const balance = await ledger.balanceAt(store, accountId(params.id), parseInstant(query.at)!);
       return { body: { balance: balance.toString(), as_of: query.at } };
     }
-    const { balance, postedAt } = await ledger.account(store, accountId(params.id));
-    return { body: { balance: balance.toString(), updated_at: time(postedAt) } };
+    return { body: presentBalance(await ledger.position(store, accountId(params.id))) };
   },
 
-  listEntries: async ({ ledger, store, params, query }) => {
+  listEntries: async ({ ledger, store, params, query, accept }) => {
     const page = pageOf(query, parseEntryId);
-    return {
-      body: presentList(await ledger.entries(store, accountId(params.id), page), presentEntry),
-    };
+    const id = accountId(params.id);
+    const filter = entryFilter(query);
+    if (/\btext\/csv\b/i.test(accept)) return { csv: await entriesCsv(ledger, store, id, filter) };
+    const listed = await ledger.entries(store, id, page, filter);
+    const expand = query.expand === 'transaction';
+    return { body: presentList(listed, (entry) => presentEntry(entry, expand)) };
   },
 
   freezeAccount: async ({ ledger, store, params }) =>
@@ -82,10 +95,10 @@ export const HANDLERS: Handlers = {
     accountReply(store, await ledger.setStatus(store, 'close', accountId(params.id))),
 
   creditAccount: async ({ ledger, store, params, body }) =>
-    transactionReply(store, await ledger.credit(store, movement(params.id, body))),
+    transactionReply(store, await ledger.execute(store, creditOf(params.id, body))),
 
   debitAccount: async ({ ledger, store, params, body }) =>
-    transactionReply(store, await ledger.debit(store, movement(params.id, body))),
+    transactionReply(store, await ledger.execute(store, debitOf(params.id, body))),
 
   reverseTransaction: async ({ ledger, store, params, body }) => {
     const account = accountId(params.id);
@@ -93,18 +106,11 @@ export const HANDLERS: Handlers = {
     return transactionReply(store, await ledger.reverse(store, original, account));
   },
 
-  postTransaction: async ({ ledger, store, body }) => {
-    const key = clientKey(body.idempotency_key);
-    const postings = body.entries.map(({ account_id, side, amount }, index) => ({
-      accountId: accountId(account_id, `entries[${index}].account_id`),
-      amount: side === 'credit' ? BigInt(amount) : -BigInt(amount),
-    }));
-    const post = { postings, reference: body.reference, key };
-    return transactionReply(store, await ledger.post(store, post));
-  },
+  postTransaction: async ({ ledger, store, body }) =>
+    transactionReply(store, await ledger.execute(store, postOf(body))),
 
   listTransactionsByReference: async ({ ledger, store, query }) => {
-    const page = pageOf(query, (text) => parseId('transaction', text));
+    const page = pageOf(query, cursorOf('transaction'));
     const listed = await ledger.byReference(store, query.reference, page);
     return { body: presentList(listed, (item) => presentTransaction(store, item)) };
   },
@@ -115,79 +121,18 @@ export const HANDLERS: Handlers = {
 
   reverseTransactionById: async ({ ledger, store, params }) =>
     transactionReply(store, await ledger.reverse(store, transactionId(params.id))),
+
+  ...FUNDS_HANDLERS,
+
+  ...WEBHOOK_HANDLERS,
 };
 
-function movement(
-  id: string | undefined,
-  body: { amount: string; reference: string; idempotency_key: string },
-) {
+function entryFilter(query: z.output<(typeof OPERATIONS)['listEntries']['query']>): EntryFilter {
+  const { side, from, to, reference } = query;
   return {
-    accountId: accountId(id),
-    amount: BigInt(body.amount),
-    reference: body.reference,
-    key: clientKey(body.idempotency_key),
-  };
-}
-
-/** Refuses keys of the form that the ledger makes itself (contract Q6). */
-function clientKey(key: string): string {
-  if (!isReservedKey(key)) return key;
-  const message =
-    'idempotency_key has a form that is reserved for reversals and seeds. Choose another.';
-  throw new RefusalError(refuse('validation_error', message, 'idempotency_key'));
-}
-
-function accountReply(store: Store, outcome: Outcome) {
-  if (outcome.kind === 'refused') return outcome;
-  if (outcome.kind === 'account') return { body: presentAccount(store, outcome.account) };
-  throw new Error('An account was expected.');
-}
-
-function transactionReply(store: Store, outcome: Outcome) {
-  if (outcome.kind === 'refused') return outcome;
-  if (outcome.kind !== 'transaction') throw new Error('A transaction was expected.');
-  const body = presentTransaction(store, outcome.transaction);
-  return { body, replayed: outcome.replayed };
-}
-
-/** An id that is not of the right kind is an id of nothing (contract Q8). */
-function idOf(kind: IdKind, code: ErrorCode, text: string | undefined, param?: string): Uuid {
-  const id = text === undefined ? undefined : parseId(kind, text);
-  if (id !== undefined) return id;
-  const message = `There is no such ${kind} in this store. Check the ${kind}'s id.`;
-  throw new RefusalError(refuse(code, message, param));
-}
-
-function accountId(text: string | undefined, param?: string): Uuid {
-  return idOf('account', 'account_not_found', text, param);
-}
-
-function transactionId(text: string | undefined, param?: string): Uuid {
-  return idOf('transaction', 'transaction_not_found', text, param);
-}
-
-function accountCursor(text: string): Uuid | undefined {
-  return parseId('account', text);
-}
-
-function pageOf<Cursor>(
-  query: {
-    limit: number;
-    starting_after?: string | undefined;
-    ending_before?: string | undefined;
-  },
-  parse: (text: string) => Cursor | undefined,
-): Page<Cursor> {
-  const cursor = (param: 'starting_after' | 'ending_before') => {
-    const text = query[param];
-    if (text === undefined) return undefined;
-    const parsed = parse(text);
-    if (parsed === undefined) throw new RefusalError(invalidCursor(param));
-    return parsed;
-  };
-  return {
-    limit: query.limit,
-    after: cursor('starting_after'),
-    before: cursor('ending_before'),
+    side,
+    from: from === undefined ? undefined : parseInstant(from),
+    to: to === undefined ? undefined : parseInstant(to),
+    reference,
   };
 }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { refuse } from '../core/errors.js';
 import type { App } from './app.js';
 import {
@@ -61,6 +62,12 @@ async function carry(
   response: ServerResponse,
 ): Promise<void> {
   const { status, headers, body } = await app.respond(toIncoming(request));
+  if (typeof body !== 'string') {
+    response.writeHead(status, headers);
+    // Where the caller goes away, or a page cannot be read, the rest is never sent.
+    await pipeline(body, response).catch(() => response.destroy());
+    return;
+  }
   const bytes = Buffer.byteLength(body);
   response.writeHead(status, { ...headers, 'content-length': bytes });
   // What is left of a body that was refused would be taken for the next request.

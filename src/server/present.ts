@@ -1,6 +1,13 @@
 import type { AccountBody, EntryBody, ListBody, TransactionBody } from '../contract/schema.js';
 import { formatEntryId, formatId } from '../core/id.js';
-import type { Account, HistoryEntry, Listed, Store, Transaction } from '../ledger/index.js';
+import type {
+  Account,
+  HistoryEntry,
+  Listed,
+  Position,
+  Store,
+  Transaction,
+} from '../ledger/index.js';
 
 /** The ledger's objects as the wire shows them: snake case, text amounts, ISO times. */
 
@@ -12,6 +19,7 @@ export function presentAccount(store: Store, account: Account): AccountBody {
     name: account.name,
     unit_label: account.unitLabel,
     status: account.status,
+    ...(account.metadata === null ? {} : { metadata: account.metadata }),
     created_at: time(account.createdAt),
     updated_at: time(account.updatedAt),
   };
@@ -31,11 +39,51 @@ export function presentTransaction(store: Store, transaction: Transaction): Tran
     reversal_of: reversalOf === null ? null : formatId('transaction', reversalOf),
     entries: shown.map((entry) => entryBody(entry, id, createdAt)),
     created_at: createdAt,
+    ...extensionsOf(transaction, id),
   };
 }
 
-export function presentEntry(entry: HistoryEntry): EntryBody {
-  return entryBody(entry, formatId('transaction', entry.transactionId), time(entry.createdAt));
+/** What a plain transaction does not have, and does not show. */
+function extensionsOf({ metadata, holdId, operation, drawdowns }: Transaction, id: string) {
+  if (metadata === null && holdId === null && drawdowns.length === 0) return undefined;
+  return {
+    ...(metadata === null ? {} : { metadata }),
+    ...(holdId === null ? {} : { hold_id: formatId('hold', holdId) }),
+    ...(operation === 'late_capture' ? { late: true } : {}),
+    ...(drawdowns.length === 0
+      ? {}
+      : {
+          drawdowns: drawdowns.map(({ line, grantId, amount }) => ({
+            entry_id: formatEntryId(id, line),
+            grant_id: formatId('grant', grantId),
+            amount: amount.toString(),
+          })),
+        }),
+  };
+}
+
+/** Held and expiring credits are extensions; the contract's own two fields come first. */
+export function presentBalance({ account, position }: { account: Account; position: Position }) {
+  const { balance, held, available, pending, expiringNext } = position;
+  return {
+    balance: balance.toString(),
+    updated_at: time(account.postedAt),
+    available: available.toString(),
+    held: held.toString(),
+    pending: pending.toString(),
+    expiring_next:
+      expiringNext === null
+        ? null
+        : { amount: expiringNext.amount.toString(), at: time(expiringNext.at) },
+  };
+}
+
+export function presentEntry(entry: HistoryEntry, expand = false): EntryBody {
+  const transactionId = formatId('transaction', entry.transactionId);
+  const body = entryBody(entry, transactionId, time(entry.createdAt));
+  if (!expand) return body;
+  const { reference, metadata } = entry;
+  return { ...body, transaction: { reference, metadata } };
 }
 
 function entryBody(

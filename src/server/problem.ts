@@ -6,7 +6,7 @@ import type { Answer } from './exchange.js';
 const RETRY_AFTER_S = '1';
 
 /** The answer to a refused request: the same envelope on every route (contract 1.5, Q1). */
-export function problem(refusal: Refusal, requestId: string): Answer {
+export function problem(refusal: Refusal, requestId: string): Answer & { body: string } {
   const { status, type } = errorRow(refusal.code);
   const body: ErrorBody = {
     error: {

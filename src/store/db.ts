@@ -79,6 +79,17 @@ export function textColumn<Row>(rows: readonly Row[], value: (row: Row) => strin
   return `${text}}`;
 }
 
+/** Writes one column of rows as a PostgreSQL array literal of JSON values. */
+export function jsonColumn<Row>(rows: readonly Row[], value: (row: Row) => unknown): string {
+  let text = '{';
+  for (let i = 0; i < rows.length; i++) {
+    const item = value(rows[i]!);
+    if (i > 0) text += ',';
+    text += item === null ? 'NULL' : `"${JSON.stringify(item).replace(ESCAPED, '\\$&')}"`;
+  }
+  return `${text}}`;
+}
+
 const NEEDS_ESCAPE = /["\\]/;
 const ESCAPED = /["\\]/g;
 

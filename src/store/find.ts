@@ -1,5 +1,6 @@
+import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Entry, Operation, Transaction } from '../core/model.js';
+import type { Account, Drawdown, Entry, Metadata, Operation, Transaction } from '../core/model.js';
 import { nameKey } from '../core/model.js';
 import { type KeyHolder, nameOwnerKey } from '../core/state.js';
 import { type Db, plainArray, type Result, type Statement, textArray } from './db.js';
@@ -10,11 +11,39 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
  * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower.
  */
 
-/** The instant, taken once the locks of the statements before it are held. */
-export function readClock(): Statement {
+const NOW = `(extract(epoch from coalesce(clock,
+    date_trunc('milliseconds', clock_timestamp()))) * 1000)::bigint::text as now`;
+
+/** The store's own instant, or the clock's. */
+export function readClock(storeId: Uuid): Statement {
   return {
-    text: "select (extract(epoch from date_trunc('milliseconds', clock_timestamp())) * 1000)::bigint::text as now",
+    text: `select ${NOW} from tallystick.stores where store_id = $1`,
+    values: [storeId],
   };
+}
+
+/**
+ * The instant, taken once the locks of the statements before it are held, and with it what the
+ * store's webhook endpoints want to be told. That is read at every batch, because an answer from
+ * memory would lose the events between another server's change of an endpoint and its end.
+ */
+export function readClockAndWishes(storeId: Uuid): Statement {
+  return {
+    text: `select ${NOW},
+        (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
+          from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted
+      from tallystick.stores where store_id = $1`,
+    values: [storeId],
+  };
+}
+
+export function toSubscriptions(result: Result): Subscription[] {
+  const wanted = result.rows[0].wanted as string | null;
+  if (wanted === null) return [];
+  return wanted.split(',').map((line) => {
+    const [endpointId, ...events] = line.trimEnd().split(' ');
+    return { endpointId: endpointId!, events };
+  });
 }
 
 export function toInstant(result: Result): number {
@@ -76,15 +105,19 @@ export async function readTransactions(
 ): Promise<Map<Uuid, Transaction>> {
   const result = await db.query(
     `select t.*, e.line, e.account_id, e.amount::text as amount, e.seq::text as seq,
-        e.balance_after::text as balance_after
+        e.balance_after::text as balance_after, e.draws
       from unnest($2::uuid[]) as wanted (id)
       cross join lateral (
         select transaction_id, operation, reference, idempotency_key, fingerprint, reversal_of,
-          ${epoch('created_at')}
+          ${epoch('created_at')}, hold_id, metadata
         from tallystick.transactions where store_id = $1 and transaction_id = wanted.id
       ) as t
       cross join lateral (
-        select line, account_id, amount, seq, balance_after
+        select line, account_id, amount, seq, balance_after, (
+          select string_agg(d.grant_id || ' ' || d.amount, ',' order by d.grant_id)
+          from tallystick.drawdowns d where d.store_id = $1
+            and d.transaction_id = wanted.id and d.line = entries.line
+        ) as draws
         from tallystick.entries where store_id = $1 and transaction_id = wanted.id
       ) as e
       order by t.transaction_id, e.line`,
@@ -106,10 +139,13 @@ interface TransactionRow {
   amount: string;
   seq: string | null;
   balance_after: string | null;
+  draws: string | null;
+  hold_id: Uuid | null;
+  metadata: Metadata | null;
 }
 
 function toTransactions(rows: readonly TransactionRow[]): Map<Uuid, Transaction> {
-  const found = new Map<Uuid, Transaction & { entries: Entry[] }>();
+  const found = new Map<Uuid, Transaction & { entries: Entry[]; drawdowns: Drawdown[] }>();
   for (const row of rows) {
     let transaction = found.get(row.transaction_id);
     if (transaction === undefined) {
@@ -122,6 +158,9 @@ function toTransactions(rows: readonly TransactionRow[]): Map<Uuid, Transaction>
         reversalOf: row.reversal_of,
         createdAt: Number(row.created_at),
         entries: [],
+        drawdowns: [],
+        holdId: row.hold_id,
+        metadata: row.metadata,
       };
       found.set(transaction.id, transaction);
     }
@@ -132,6 +171,10 @@ function toTransactions(rows: readonly TransactionRow[]): Map<Uuid, Transaction>
       seq: row.seq === null ? null : Number(row.seq),
       balanceAfter: row.balance_after === null ? null : BigInt(row.balance_after),
     });
+    for (const draw of row.draws?.split(',') ?? []) {
+      const [grantId, amount] = draw.split(' ') as [Uuid, string];
+      transaction.drawdowns.push({ line: row.line, grantId, amount: BigInt(amount) });
+    }
   }
   return found;
 }

@@ -1,9 +1,10 @@
 import type { Uuid } from '../core/id.js';
-import type { Account, AccountStatus } from '../core/model.js';
+import type { Account, AccountStatus, Metadata } from '../core/model.js';
 import { plainArray, type Statement } from './db.js';
 
 export const SELECT_ACCOUNT = `select account_id, customer_id, name, unit_label, status, balance::text as balance,
-  version::text as version, ${['created_at', 'updated_at', 'posted_at'].map(epoch).join(', ')}
+  version::text as version, ${['created_at', 'updated_at', 'posted_at'].map((column) => epoch(column)).join(', ')},
+  held::text as held, open_grants, open_holds, has_grants, metadata
   from tallystick.accounts`;
 
 /**
@@ -35,6 +36,11 @@ export interface AccountRow {
   created_at: string;
   updated_at: string;
   posted_at: string;
+  held: string;
+  open_grants: number;
+  open_holds: number;
+  has_grants: boolean;
+  metadata: Metadata | null;
 }
 
 export function toAccount(row: AccountRow): Account {
@@ -49,10 +55,16 @@ export function toAccount(row: AccountRow): Account {
     createdAt: Number(row.created_at),
     updatedAt: Number(row.updated_at),
     postedAt: Number(row.posted_at),
+    held: BigInt(row.held),
+    openGrants: row.open_grants,
+    openHolds: row.open_holds,
+    hasGrants: row.has_grants,
+    metadata: row.metadata,
   };
 }
 
 /** Selects a time as whole milliseconds since the Unix epoch. */
-export function epoch(column: string): string {
-  return `(extract(epoch from ${column}) * 1000)::bigint::text as ${column}`;
+export function epoch(column: string, table?: string): string {
+  const source = table === undefined ? column : `${table}.${column}`;
+  return `(extract(epoch from ${source}) * 1000)::bigint::text as ${column}`;
 }

@@ -45,6 +45,24 @@ export async function pendingMigrations(db: Db): Promise<Migration[]> {
 }
 
 /**
+ * The SQL that `migrate` would run, as a script that can be run by hand instead.
+ *
+ * @param db undefined stands for a database that does not exist yet.
+ */
+export async function planMigrations(db: Db | undefined): Promise<string[]> {
+  const applied = db === undefined ? new Set<number>() : await appliedVersions(db);
+  const pending = (await listMigrations()).filter(({ version }) => !applied.has(version));
+  const steps = pending.map(
+    ({ version, name, sql }) => `-- ${name}
+begin;
+insert into tallystick.migrations (version, name) values (${version}, '${name}');
+${sql.trim()}
+commit;`,
+  );
+  return applied.size > 0 ? steps : [`${LEDGER_TABLE};`, ...steps];
+}
+
+/**
  * Brings a database up to this program's schema. Several processes may do so at once.
  *
  * @throws {SetupError} where the database is of a newer program.
@@ -117,29 +135,41 @@ async function appliedVersions(db: Db): Promise<Set<number>> {
 }
 
 /** The tables that are spread over machines by store, parents first. */
-const DISTRIBUTED = ['accounts', 'transactions', 'entries'];
+const DISTRIBUTED = [
+  'accounts',
+  'transactions',
+  'entries',
+  'webhook_endpoints',
+  'outbox',
+  'deliveries',
+];
 const APPEND_ONLY = ['transactions', 'entries'];
 
 /**
  * Spreads the tables over the workers of a Citus cluster by `store_id`. Citus refuses triggers
  * on such tables, so the append-only triggers go; deny the server's role UPDATE and DELETE there.
  */
-export function distributeStatements(): string[] {
+export function distributeStatements(already: ReadonlySet<string> = new Set()): string[] {
+  const isLeft = (table: string) => !already.has(`tallystick.${table}`);
   return [
     ...APPEND_ONLY.map(
       (table) => `drop trigger if exists ${table}_append_only on tallystick.${table}`,
     ),
-    ...['stores', 'api_keys'].map(
-      (table) => `select create_reference_table('tallystick.${table}')`,
-    ),
-    ...DISTRIBUTED.map((table, index) => {
-      const colocate = index === 0 ? 'none' : `tallystick.${DISTRIBUTED[0]}`;
+    ...['stores', 'api_keys']
+      .filter(isLeft)
+      .map((table) => `select create_reference_table('tallystick.${table}')`),
+    ...DISTRIBUTED.filter(isLeft).map((table) => {
+      const colocate = table === DISTRIBUTED[0] ? 'none' : `tallystick.${DISTRIBUTED[0]}`;
       return `select create_distributed_table('tallystick.${table}', 'store_id', colocate_with => '${colocate}')`;
     }),
   ];
 }
 
-/** @throws {SetupError} where the database has no Citus. */
+/**
+ * Spreads what is not spread yet, so that it can be run again after an upgrade.
+ *
+ * @throws {SetupError} where the database has no Citus.
+ */
 export async function distribute(engine: Engine): Promise<void> {
   const citus = await engine.reader.query(
     'select extname from pg_extension where extname = any($1::text[])',
@@ -150,5 +180,9 @@ export async function distribute(engine: Engine): Promise<void> {
       'This database has no citus extension. Run CREATE EXTENSION citus on the coordinator first.',
     );
   }
-  for (const statement of distributeStatements()) await engine.reader.query(statement);
+  const spread = await engine.reader.query(
+    'select logicalrel::regclass::text as name from pg_dist_partition',
+  );
+  const already = new Set<string>(spread.rows.map(({ name }) => name));
+  for (const statement of distributeStatements(already)) await engine.reader.query(statement);
 }

@@ -44,9 +44,12 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const pool = new pg.Pool({ ...config, max: READERS_MAX });
-  pool.on('connect', (client) => {
-    client.query(READER_SETTINGS).catch(() => {});
+  // The pool waits for this, where a listener of its `connect` event would send a statement into a
+  // connection that is about to be busy with another.
+  const pool = new pg.Pool({
+    ...config,
+    max: READERS_MAX,
+    onConnect: (client) => client.query(READER_SETTINGS),
   });
   // A reader that breaks while idle is replaced by the pool; without a listener it would throw.
   pool.on('error', () => {});

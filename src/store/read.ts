@@ -1,5 +1,11 @@
 import type { Uuid } from '../core/id.js';
-import type { Account, Transaction } from '../core/model.js';
+import {
+  type Account,
+  type AccountStatus,
+  type Metadata,
+  nameKey,
+  type Transaction,
+} from '../core/model.js';
 import type { Db } from './db.js';
 import { readTransactions } from './find.js';
 import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
@@ -31,6 +37,24 @@ export interface HistoryEntry {
   readonly seq: number;
   readonly balanceAfter: bigint;
   readonly createdAt: number;
+  /** Of its transaction. */
+  readonly reference: string;
+  readonly metadata: Metadata | null;
+}
+
+export interface AccountFilter {
+  readonly customerId?: string | undefined;
+  readonly status?: AccountStatus | undefined;
+  /** Compared as names are: trimmed and case-insensitively. */
+  readonly name?: string | undefined;
+}
+
+export interface EntryFilter {
+  readonly side?: 'debit' | 'credit' | undefined;
+  /** From this instant on, and before that one. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly reference?: string | undefined;
 }
 
 export async function readAccount(db: Db, storeId: Uuid, id: Uuid): Promise<Account | undefined> {
@@ -42,11 +66,13 @@ export async function readAccount(db: Db, storeId: Uuid, id: Uuid): Promise<Acco
 export async function listAccounts(
   db: Db,
   storeId: Uuid,
-  customerId: string | undefined,
+  { customerId, status, name }: AccountFilter,
   page: Page<Uuid>,
 ): Promise<Listed<Account>> {
   const where = new Where(storeId);
   if (customerId !== undefined) where.add('customer_id =', customerId);
+  if (status !== undefined) where.add('status =', status);
+  if (name !== undefined) where.add('name_key =', nameKey(name));
   const result = await pageOf(db, SELECT_ACCOUNT, where, 'account_id', page);
   return { ...result, items: result.items.map((row) => toAccount(row as AccountRow)) };
 }
@@ -56,13 +82,19 @@ export async function listEntries(
   db: Db,
   storeId: Uuid,
   accountId: Uuid,
+  { side, from, to, reference }: EntryFilter,
   page: Page<number>,
 ): Promise<Listed<HistoryEntry>> {
-  const where = new Where(storeId);
+  const where = new Where(storeId, 'entries.store_id');
   where.add('seq is not null and account_id =', accountId);
+  if (side !== undefined) where.add(side === 'debit' ? 'amount <' : 'amount >', 0);
+  if (from !== undefined) where.add('entries.created_at >=', new Date(from).toISOString());
+  if (to !== undefined) where.add('entries.created_at <', new Date(to).toISOString());
+  if (reference !== undefined) where.add('reference =', reference);
   const select = `select transaction_id, line, account_id, amount::text as amount,
-    seq::text as seq, balance_after::text as balance_after, ${epoch('created_at')}
-    from tallystick.entries`;
+    seq::text as seq, balance_after::text as balance_after, ${epoch('created_at', 'entries')},
+    reference, metadata
+    from tallystick.entries join tallystick.transactions using (store_id, transaction_id)`;
   // The bare name would mean the text that is selected, in which 9 comes after 10.
   const result = await pageOf(db, select, where, 'entries.seq', page);
   return { ...result, items: result.items.map((row) => toHistoryEntry(row as EntryRow)) };
@@ -145,12 +177,13 @@ export async function listByReference(
 }
 
 /** Conditions over values that are always sent beside the statement, never in it. */
-class Where {
+export class Where {
   readonly values: unknown[];
-  #text = 'store_id = $1';
+  #text: string;
 
-  constructor(storeId: Uuid) {
+  constructor(storeId: Uuid, column = 'store_id') {
     this.values = [storeId];
+    this.#text = `${column} = $1`;
   }
 
   add(condition: string, value: unknown): void {
@@ -164,7 +197,7 @@ class Where {
 }
 
 /** Reads one row more than was asked for, to know whether there is more. */
-async function pageOf(
+export async function pageOf(
   db: Db,
   select: string,
   where: Where,
@@ -176,7 +209,7 @@ async function pageOf(
   const backwards = before !== undefined && after === undefined;
   where.values.push(limit + 1);
   const { rows } = await db.query(
-    `${select} where ${where.text} order by store_id, ${key} ${backwards ? 'asc' : 'desc'}
+    `${select} where ${where.text} order by ${key} ${backwards ? 'asc' : 'desc'}
       limit $${where.values.length}`,
     where.values,
   );
@@ -192,6 +225,8 @@ interface EntryRow {
   seq: string;
   balance_after: string;
   created_at: string;
+  reference: string;
+  metadata: Metadata | null;
 }
 
 function toHistoryEntry(row: EntryRow): HistoryEntry {
@@ -203,5 +238,7 @@ function toHistoryEntry(row: EntryRow): HistoryEntry {
     seq: Number(row.seq),
     balanceAfter: BigInt(row.balance_after),
     createdAt: Number(row.created_at),
+    reference: row.reference,
+    metadata: row.metadata,
   };
 }

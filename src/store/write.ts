@@ -1,6 +1,6 @@
 import type { Uuid } from '../core/id.js';
 import { type Account, type Entry, nameKey, type Transaction } from '../core/model.js';
-import { plainColumn, type Statement, textColumn } from './db.js';
+import { jsonColumn, plainColumn, type Statement, textColumn } from './db.js';
 
 /**
  * The only statements that write the ledger: one a table, whatever the size of the batch.
@@ -14,9 +14,9 @@ import { plainColumn, type Statement, textColumn } from './db.js';
 export function insertTransactions(storeId: Uuid, transactions: readonly Transaction[]): Statement {
   return {
     text: `insert into tallystick.transactions (store_id, transaction_id, operation, reference,
-        idempotency_key, fingerprint, reversal_of, created_at)
+        idempotency_key, fingerprint, reversal_of, created_at, hold_id, metadata)
       select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-        $7::uuid[], $8::timestamptz[])`,
+        $7::uuid[], $8::timestamptz[], $9::uuid[], $10::jsonb[])`,
     values: [
       storeId,
       plainColumn(transactions, ({ id }) => id),
@@ -26,6 +26,8 @@ export function insertTransactions(storeId: Uuid, transactions: readonly Transac
       plainColumn(transactions, ({ fingerprint }) => fingerprint),
       plainColumn(transactions, ({ reversalOf }) => reversalOf),
       plainColumn(transactions, ({ createdAt }) => isoInstant(createdAt)),
+      plainColumn(transactions, ({ holdId }) => holdId),
+      jsonColumn(transactions, ({ metadata }) => metadata),
     ],
   };
 }
@@ -61,10 +63,11 @@ export function insertEntries(storeId: Uuid, transactions: readonly Transaction[
 export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `insert into tallystick.accounts (store_id, account_id, customer_id, name, name_key, unit_label,
-        status, balance, version, created_at, updated_at, posted_at)
+        status, balance, version, created_at, updated_at, posted_at, open_grants, has_grants,
+        metadata)
       select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::numeric[], $9::bigint[], $10::timestamptz[], $11::timestamptz[],
-        $12::timestamptz[])`,
+        $12::timestamptz[], $13::integer[], $14::boolean[], $15::jsonb[])`,
     values: [
       storeId,
       plainColumn(accounts, ({ id }) => id),
@@ -78,6 +81,9 @@ export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Sta
       plainColumn(accounts, ({ createdAt }) => isoInstant(createdAt)),
       plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
       plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
+      plainColumn(accounts, ({ openGrants }) => openGrants),
+      plainColumn(accounts, ({ hasGrants }) => String(hasGrants)),
+      jsonColumn(accounts, ({ metadata }) => metadata),
     ],
   };
 }
@@ -118,7 +124,7 @@ export function updateStatuses(storeId: Uuid, accounts: readonly Account[]): Sta
 let lastInstant = Number.NaN;
 let lastText = '';
 
-function isoInstant(instant: number): string {
+export function isoInstant(instant: number): string {
   if (instant !== lastInstant) {
     lastInstant = instant;
     lastText = new Date(instant).toISOString();

@@ -59,7 +59,7 @@ describe('credit and debit, in order of precedence', () => {
     ['debit', 3n, STORE.redemptionId, 2n],
   ] as const)('%s posts both lines', (kind, amount, counterpart, balanceAfter) => {
     const given = state([account({ balance: 5n, version: 4 })]);
-    const { transaction, accounts } = postedBy(given, move(kind, amount));
+    const { transaction, changes } = postedBy(given, move(kind, amount));
     const signed = kind === 'credit' ? amount : -amount;
     expect(transaction).toEqual({
       id: NEW,
@@ -74,7 +74,9 @@ describe('credit and debit, in order of precedence', () => {
         { line: 1, accountId: counterpart, amount: -signed, seq: null, balanceAfter: null },
       ],
     });
-    expect(accounts).toEqual([account({ balance: balanceAfter, version: 5, postedAt: NOW })]);
+    expect(changes.accounts).toEqual([
+      account({ balance: balanceAfter, version: 5, postedAt: NOW }),
+    ]);
   });
 
   test('time does not run backwards within an account', () => {
@@ -142,9 +144,9 @@ describe('post, in order of precedence', () => {
       account({ balance: 1n, postedAt: NOW + 3 }),
       account({ id: B, postedAt: NOW + 9 }),
     ]);
-    const { transaction, accounts } = postedBy(given, post([A, -1n], [B, 1n]));
+    const { transaction, changes } = postedBy(given, post([A, -1n], [B, 1n]));
     expect(transaction.createdAt).toBe(NOW + 9);
-    expect(accounts.map(({ postedAt }) => postedAt)).toEqual([NOW + 9, NOW + 9]);
+    expect(changes.accounts.map(({ postedAt }) => postedAt)).toEqual([NOW + 9, NOW + 9]);
   });
 });
 
@@ -238,6 +240,8 @@ describe('open', () => {
     name: ' AI Credits ',
     unitLabel: 'credits',
     initialBalance: 0n,
+    terms: undefined,
+    metadata: null,
     transactionId: NEW,
     fingerprint: PRINT,
     ...fields,

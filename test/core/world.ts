@@ -37,6 +37,11 @@ export function account(fields: Partial<Account> = {}): Account {
     createdAt: 10,
     updatedAt: 10,
     postedAt: 10,
+    held: 0n,
+    openGrants: 0,
+    openHolds: 0,
+    hasGrants: false,
+    metadata: null,
     ...fields,
   };
 }
@@ -45,6 +50,10 @@ export function state(accounts: Account[], rest: Partial<State> = {}): State {
   return {
     store: STORE,
     now: NOW,
+    newId: counter(),
+    grants: new Map(),
+    holds: new Map(),
+    holdKeys: new Map(),
     accounts: new Map(accounts.map((one) => [one.id, one])),
     keys: new Map(),
     names: new Map(accounts.map((one) => [nameOwnerKey(one.customerId, one.name), one])),
@@ -53,11 +62,18 @@ export function state(accounts: Account[], rest: Partial<State> = {}): State {
   };
 }
 
+function counter(): () => Uuid {
+  let made = 1_000;
+  return () => ids(made++);
+}
+
 export function move(kind: 'credit' | 'debit', amount: bigint, accountId = A): MoveCommand {
   return {
     kind,
     accountId,
     amount,
+    terms: undefined,
+    metadata: null,
     reference: 'order_1',
     key: 'key_1',
     transactionId: NEW,
@@ -70,6 +86,7 @@ export function post(...lines: [accountId: Uuid, amount: bigint][]): PostCommand
   return {
     kind: 'post',
     postings,
+    metadata: null,
     reference: 'order_1',
     key: 'key_1',
     transactionId: NEW,
@@ -86,6 +103,9 @@ export function original(fields: Partial<Transaction>, ...lines: Partial<Entry>[
     fingerprint: ids(71),
     reversalOf: null,
     createdAt: 20,
+    drawdowns: [],
+    holdId: null,
+    metadata: null,
     entries: lines.map((line, index) => ({
       line: index,
       accountId: A,

@@ -1,0 +1,71 @@
+import { pino } from 'pino';
+import {
+  AddressGuard,
+  Deliverer,
+  type DeliverySettings,
+  DeliverySettingsError,
+  type Ledger,
+  migrate,
+  Pace,
+  readDeliverySettings,
+} from '../ledger/index.js';
+import { openEngine } from './engine.js';
+import { type Settings, UsageError } from './settings.js';
+
+/** Webhook delivery, inside the server and alone. */
+
+export interface Delivery {
+  readonly settings: DeliverySettings;
+  readonly guard: AddressGuard;
+  /** False where deliveries are left to `tallystick deliver`. */
+  readonly inServer: boolean;
+}
+
+/** @throws {UsageError} naming the first setting that cannot be used. */
+export function readDelivery(env: NodeJS.ProcessEnv): Delivery {
+  const worker = env.TALLYSTICK_WEBHOOK_WORKER || 'on';
+  if (worker !== 'on' && worker !== 'off') {
+    throw new UsageError(`TALLYSTICK_WEBHOOK_WORKER must be on or off, not "${worker}".`);
+  }
+  try {
+    const settings = readDeliverySettings(env);
+    return { settings, guard: new AddressGuard(settings.allow), inServer: worker === 'on' };
+  } catch (error) {
+    if (error instanceof DeliverySettingsError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** Delivers beside a ledger, which comes first. @returns undefined where it is switched off. */
+export function deliverBeside(
+  ledger: Ledger,
+  { settings, guard, inServer }: Delivery,
+  log: ConstructorParameters<typeof Deliverer>[1]['log'],
+): Deliverer | undefined {
+  if (!inServer) return undefined;
+  const pace = new Pace(() => ledger.commands);
+  const deliverer = new Deliverer(ledger.engine, { settings, guard, log, pace });
+  ledger.onEvents(() => deliverer.ring());
+  deliverer.start();
+  return deliverer;
+}
+
+/** Runs deliveries alone until SIGTERM or SIGINT, and then lets attempts in flight end. */
+export async function deliver(settings: Settings): Promise<void> {
+  const delivery = readDelivery(process.env);
+  const log = pino({ level: settings.logLevel });
+  const engine = await openEngine(settings);
+  try {
+    await migrate(engine);
+    const deliverer = new Deliverer(engine, { ...delivery, log });
+    deliverer.start();
+    process.stdout.write(`Tallystick delivers webhooks. Data: ${engine.promise}\n`);
+    await new Promise<void>((resolve) => {
+      process.once('SIGTERM', () => resolve());
+      process.once('SIGINT', () => resolve());
+    });
+    await deliverer.stop();
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,56 @@
+import { type Difference, type VerifyReport, verifyLedger } from '../ledger/index.js';
+import { withLedger } from './engine.js';
+import { EXIT } from './exit.js';
+import { type OutputFlags, ProgressLine, print } from './output.js';
+import type { Settings } from './settings.js';
+
+/** Proves the ledger from its entries. Any difference makes the exit code 1. */
+export async function verify(settings: Settings, flags: OutputFlags): Promise<void> {
+  const line = new ProgressLine();
+  const report = await withLedger(settings, (engine) =>
+    verifyLedger(engine, {
+      onProgress: ({ store, walk, done, total }) => {
+        const percent = total === 0 ? 100 : Math.floor((done * 100) / total);
+        line.show(`verify: ${percent} % of ${total} rows (store ${store}, ${walk})`);
+      },
+    }),
+  );
+  line.clear();
+  print(flags, presentReport(report), describe(report));
+  if (!report.clean) process.exitCode = EXIT.failed;
+}
+
+function presentReport({ differences, milliseconds, ...rest }: VerifyReport) {
+  return { ...rest, milliseconds, differences: differences.map(presentDifference) };
+}
+
+function presentDifference(difference: Difference) {
+  const { kind, count, storeId, transactionId, accountId, entryId, expected, found } = difference;
+  return {
+    kind,
+    count,
+    store_id: storeId,
+    transaction_id: transactionId,
+    account_id: accountId,
+    entry_id: entryId,
+    expected,
+    found,
+  };
+}
+
+function describe({ clean, differences, milliseconds, ...counts }: VerifyReport): string {
+  const seen =
+    `${counts.entries} entries of ${counts.transactions} transactions, ` +
+    `${counts.accounts} accounts and ${counts.stores} stores in ${milliseconds / 1000} s`;
+  if (clean) return `Clean: ${seen}.`;
+  const lines = differences.map((difference) => {
+    const { kind, count, storeId, transactionId, accountId, entryId } = difference;
+    const at = [entryId ?? transactionId, accountId, storeId].filter((id) => id !== undefined);
+    const values =
+      difference.expected === undefined
+        ? ''
+        : `: expected ${difference.expected}, found ${difference.found ?? 'nothing'}`;
+    return `${kind} (${count}), the first at ${at.join(' of ')}${values}`;
+  });
+  return [`Not clean: ${seen}.`, ...lines].join('\n');
+}

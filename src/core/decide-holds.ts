@@ -1,0 +1,192 @@
+import { uncovered } from './book.js';
+import { mismatch, missingAccount, posted, refused, replay, unusable } from './checks.js';
+import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
+import { refuse } from './errors.js';
+import { leaveOf, sumOf, takeFrom, usableParts } from './funds.js';
+import type { Account, Hold, Part } from './model.js';
+import { endedHold } from './settle.js';
+import {
+  type Changes,
+  type Decision,
+  fundsOf,
+  instantOf,
+  NO_CHANGES,
+  type State,
+} from './state.js';
+
+/** Checks and sets aside in one step, so that parallel uses of unknown cost cannot overspend. */
+export function decideHold(state: State, command: HoldCommand): Decision {
+  const { accountId, amount, holdId: id, reference, key, fingerprint } = command;
+  const missing = missingAccount(state, [accountId]);
+  if (missing !== undefined) return missing;
+  const existing = state.holdKeys.get(key);
+  if (existing !== undefined) {
+    if (existing.fingerprint !== fingerprint) return mismatch();
+    return { kind: 'hold', hold: existing, replayed: existing.id !== id, changes: NO_CHANGES };
+  }
+  const blocked = unusable(state, [command]);
+  if (blocked !== undefined) return blocked;
+  const account = state.accounts.get(accountId)!;
+  const now = instantOf(state, account);
+  const usable = usableParts(fundsOf(state, account), now);
+  const available = sumOf(usable);
+  if (available < amount) return refused(uncovered(amount, available));
+  const hold: Hold = {
+    id,
+    accountId,
+    amount,
+    remaining: amount,
+    captured: 0n,
+    status: 'open',
+    reference,
+    key,
+    fingerprint,
+    pins: takeFrom(usable, amount),
+    expiresAt: now + command.expiresInMs,
+    createdAt: now,
+    updatedAt: now,
+  };
+  const { held, openHolds } = account;
+  const changed = { ...account, held: held + amount, openHolds: openHolds + 1 };
+  return { kind: 'hold', hold, replayed: false, changes: holdChanges(changed, hold) };
+}
+
+/**
+ * Debits a hold. What it holds is used first; more comes from what is available. After its
+ * expiry it is a plain debit of what the account can cover, so that work done late is billed.
+ */
+export function decideCapture(state: State, command: CaptureCommand): Decision {
+  const found = findHold(state, command);
+  if ('kind' in found) return found;
+  const { hold, account } = found;
+  const early = replay(state, command) ?? unusable(state, [hold]);
+  if (early !== undefined) return early;
+  if (hold.status === 'captured' || hold.status === 'released') return notOpen(hold);
+  const late = hold.status === 'expired';
+  const wanted = command.amount ?? (late ? hold.amount - hold.captured : hold.remaining);
+  const ownParts = takeFrom(hold.pins, wanted);
+  const excess = wanted - sumOf(ownParts);
+  const usable = excess > 0n ? usableParts(fundsOf(state, account), instantOf(state, account)) : [];
+  const extraParts = takeFrom(usable, excess);
+  const parts = [...ownParts, ...extraParts];
+  const amount = sumOf(parts);
+  if (amount === 0n || (amount < wanted && command.overage === 'refuse')) {
+    return refused(uncovered(wanted, amount));
+  }
+  const kept = afterCapture(hold, account, amount, command.final);
+  const decision = posted(
+    { ...state, accounts: new Map([...state.accounts, [account.id, kept.account]]) },
+    captureDraft(state, command, hold, parts),
+  );
+  if (decision.kind !== 'posted') return decision;
+  return { ...decision, changes: { ...decision.changes, holds: [kept.hold] } };
+}
+
+function captureDraft(state: State, command: CaptureCommand, hold: Hold, parts: Part[]) {
+  const { transactionId: id, key, fingerprint, metadata } = command;
+  const { accountId } = hold;
+  const amount = sumOf(parts);
+  return {
+    id,
+    operation: hold.status === 'expired' ? ('late_capture' as const) : ('capture' as const),
+    reference: hold.reference,
+    key,
+    fingerprint,
+    reversalOf: null,
+    holdId: hold.id,
+    metadata,
+    postings: [
+      { accountId, amount: -amount, parts: merged(parts) },
+      { accountId: state.store.redemptionId, amount },
+    ],
+  };
+}
+
+/** A grant may give a hold's part and an excess; one drawdown tells of both. */
+function merged(parts: readonly Part[]): Part[] {
+  const sums = new Map<string | null, bigint>();
+  for (const { grantId, amount } of parts) sums.set(grantId, (sums.get(grantId) ?? 0n) + amount);
+  return [...sums].map(([grantId, amount]) => ({ grantId, amount }));
+}
+
+/** The hold and its account after a capture: the rest stays held, or is released. */
+function afterCapture(
+  hold: Hold,
+  account: Account,
+  amount: bigint,
+  final: boolean,
+): { hold: Hold; account: Account } {
+  const captured = hold.captured + amount;
+  const updatedAt = account.postedAt;
+  if (hold.status === 'expired') {
+    const status = final ? 'captured' : 'expired';
+    return { hold: { ...hold, captured, status, updatedAt }, account };
+  }
+  const pins = leaveOf(hold.pins, amount);
+  const remaining = sumOf(pins);
+  if (final || remaining === 0n) {
+    const held = account.held - hold.remaining;
+    return {
+      hold: { ...endedHold(hold, 'captured', updatedAt), captured },
+      account: { ...account, held, openHolds: account.openHolds - 1 },
+    };
+  }
+  const held = account.held - hold.remaining + remaining;
+  return {
+    hold: { ...hold, captured, pins, remaining, updatedAt },
+    account: { ...account, held },
+  };
+}
+
+/** Releasing what is released, or has expired, changes nothing and is answered like the first. */
+export function decideRelease(state: State, command: ReleaseCommand): Decision {
+  const found = findHold(state, command);
+  if ('kind' in found) return found;
+  const { hold, account } = found;
+  if (hold.status === 'captured') return notOpen(hold);
+  if (hold.status !== 'open') return { kind: 'hold', hold, replayed: true, changes: NO_CHANGES };
+  const released = endedHold(hold, 'released', instantOf(state, account));
+  const { held, openHolds } = account;
+  const changed = { ...account, held: held - hold.remaining, openHolds: openHolds - 1 };
+  return {
+    kind: 'hold',
+    hold: released,
+    replayed: false,
+    changes: holdChanges(changed, released),
+  };
+}
+
+export function decideExtend(state: State, command: ExtendCommand): Decision {
+  const found = findHold(state, command);
+  if ('kind' in found) return found;
+  const { hold, account } = found;
+  if (hold.status !== 'open') return notOpen(hold);
+  const now = instantOf(state, account);
+  const extended = { ...hold, expiresAt: now + command.expiresInMs, updatedAt: now };
+  return {
+    kind: 'hold',
+    hold: extended,
+    replayed: false,
+    changes: holdChanges(account, extended),
+  };
+}
+
+function holdChanges(account: Account, hold: Hold): Changes {
+  return { ...NO_CHANGES, accounts: [account], holds: [hold] };
+}
+
+function findHold(
+  state: State,
+  { accountId = '', holdId }: CaptureCommand | ReleaseCommand | ExtendCommand,
+): { hold: Hold; account: Account } | Decision {
+  const hold = state.holds.get(accountId)?.get(holdId);
+  const account = state.accounts.get(accountId);
+  if (hold !== undefined && account !== undefined) return { hold, account };
+  const message = "There is no such hold in this store. Check the hold's id.";
+  return refused(refuse('hold_not_found', message));
+}
+
+function notOpen({ status }: Hold): Decision {
+  const message = `The hold is ${status}: it keeps nothing any more. Make a new hold, or a debit.`;
+  return refused(refuse('hold_not_open', message));
+}

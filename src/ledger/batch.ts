@@ -1,0 +1,147 @@
+import type { Command } from '../core/command.js';
+import { decide } from '../core/decide.js';
+import type { Happening } from '../core/events.js';
+import { compareUse } from '../core/funds.js';
+import type { Uuid } from '../core/id.js';
+import type { Account, Grant, Hold, Transaction } from '../core/model.js';
+import { settle } from '../core/settle.js';
+import {
+  type Changes,
+  type Decision,
+  hasParts,
+  type KeyHolder,
+  nameOwnerKey,
+  type State,
+} from '../core/state.js';
+
+/** The locked state as it changes while a batch is decided, and what is to be written of it. */
+export class Batch {
+  readonly transactions: Transaction[] = [];
+  /** What webhook endpoints may want to be told of, in order. */
+  readonly happenings: Happening[] = [];
+  readonly opened = new Map<Uuid, Account>();
+  /** Accounts by what of them changed, so that only that is written. */
+  readonly moved = new Map<Uuid, Account>();
+  readonly refunded = new Map<Uuid, Account>();
+  readonly restated = new Map<Uuid, Account>();
+  readonly grants = new Map<Uuid, Grant>();
+  readonly holds = new Map<Uuid, Hold>();
+  readonly #state: State;
+  readonly #accounts: Map<Uuid, Account>;
+  readonly #grants: Map<Uuid, Map<Uuid, Grant>>;
+  readonly #holds: Map<Uuid, Map<Uuid, Hold>>;
+  readonly #keys: Map<string, KeyHolder>;
+  readonly #holdKeys: Map<string, Hold>;
+  readonly #names: Map<string, Account>;
+
+  /** The maps become the batch's own. */
+  constructor(state: MutableState) {
+    this.#accounts = state.accounts;
+    this.#grants = state.grants;
+    this.#holds = state.holds;
+    this.#keys = state.keys;
+    this.#holdKeys = state.holdKeys;
+    this.#names = state.names;
+    this.#state = state;
+    for (const account of [...this.#accounts.values()]) this.#settle(account.id);
+  }
+
+  decide(command: Command): Decision {
+    const decision = decide(this.#state, command);
+    if (decision.kind === 'refused' || decision.kind === 'found') return decision;
+    if (decision.kind === 'opened') {
+      const { account } = decision;
+      this.opened.set(account.id, account);
+      this.#names.set(nameOwnerKey(account.customerId, account.name), account);
+    }
+    if (decision.kind === 'hold') this.#holdKeys.set(decision.hold.key, decision.hold);
+    this.#apply(decision.changes);
+    for (const { id } of decision.changes.accounts) this.#settle(id);
+    if (decision.kind === 'grant') this.#settle(decision.grant.accountId);
+    return this.#asSettled(decision);
+  }
+
+  /** Holds and grants are told as they are once what a command set free has been settled. */
+  #asSettled(decision: Decision): Decision {
+    if (decision.kind === 'grant') {
+      const { accountId, id } = decision.grant;
+      return { ...decision, grant: this.#grants.get(accountId)?.get(id) ?? decision.grant };
+    }
+    return decision;
+  }
+
+  #settle(accountId: Uuid): void {
+    const account = this.#accounts.get(accountId);
+    if (account !== undefined && hasParts(account)) this.#apply(settle(this.#state, accountId));
+  }
+
+  #apply({ transactions, accounts, grants, holds }: Changes): void {
+    for (const transaction of transactions) {
+      this.transactions.push(transaction);
+      this.happenings.push({ kind: 'posted', transaction, accounts });
+      const { id: transactionId, key, fingerprint } = transaction;
+      this.#keys.set(key, { transactionId, fingerprint });
+    }
+    for (const account of accounts) this.#change(account);
+    for (const grant of grants) this.#changeGrant(grant);
+    for (const hold of holds) {
+      this.holds.set(hold.id, hold);
+      group(this.#holds, hold.accountId).set(hold.id, hold);
+    }
+  }
+
+  #change(account: Account): void {
+    const { id } = account;
+    const before = this.#accounts.get(id);
+    // An account that was opened in this batch is inserted as it was opened.
+    if (before === undefined) return;
+    this.#accounts.set(id, account);
+    if (account.version !== before.version) this.moved.set(id, account);
+    if (account.status !== before.status) {
+      this.restated.set(id, account);
+      this.happenings.push({ kind: 'restated', account });
+    }
+    if (
+      account.held !== before.held ||
+      account.openGrants !== before.openGrants ||
+      account.openHolds !== before.openHolds
+    ) {
+      this.refunded.set(id, account);
+    }
+    // What is written of an account is always its newest state.
+    if (this.moved.has(id)) this.moved.set(id, account);
+    if (this.refunded.has(id)) this.refunded.set(id, account);
+  }
+
+  #changeGrant(grant: Grant): void {
+    this.grants.set(grant.id, grant);
+    const own = group(this.#grants, grant.accountId);
+    const before = own.get(grant.id);
+    const account = this.#accounts.get(grant.accountId);
+    if (account !== undefined && grant.announcedAt !== (before?.announcedAt ?? null)) {
+      this.happenings.push({ kind: 'expiring', grant, account });
+    }
+    own.set(grant.id, grant);
+    if (before !== undefined) return;
+    const sorted = [...own.values()].sort(compareUse);
+    this.#grants.set(grant.accountId, new Map(sorted.map((item) => [item.id, item])));
+  }
+}
+
+export interface MutableState extends State {
+  readonly accounts: Map<Uuid, Account>;
+  readonly grants: Map<Uuid, Map<Uuid, Grant>>;
+  readonly holds: Map<Uuid, Map<Uuid, Hold>>;
+  readonly keys: Map<string, KeyHolder>;
+  readonly holdKeys: Map<string, Hold>;
+  readonly names: Map<string, Account>;
+}
+
+function group<Item>(groups: Map<Uuid, Map<Uuid, Item>>, accountId: Uuid): Map<Uuid, Item> {
+  let own = groups.get(accountId);
+  if (own === undefined) {
+    own = new Map();
+    groups.set(accountId, own);
+  }
+  return own;
+}

@@ -1,0 +1,299 @@
+import type { Uuid } from '../core/id.js';
+import { timeOf } from '../core/id.js';
+import type { Db } from '../store/db.js';
+import {
+  disableEndpoint,
+  type Endpoint,
+  giveLease,
+  markFailing,
+  takeLease,
+} from '../store/endpoints.js';
+import {
+  type DueEvent,
+  type Result,
+  readDue,
+  readFresh,
+  settleDue,
+  settleFresh,
+} from '../store/outbox.js';
+import type { AddressGuard } from './address.js';
+import { attempt } from './attempt.js';
+import { CourierQueue } from './courier-queue.js';
+import type { DeliverySettings } from './delivery-settings.js';
+import { isGone, resultOf } from './outcome.js';
+import { PACE_WINDOW_MS, PACED_ATTEMPTS, type Pace } from './pace.js';
+import { signedHeaders } from './signature.js';
+
+export interface CourierParts {
+  readonly db: Db;
+  readonly settings: DeliverySettings;
+  readonly guard: AddressGuard;
+  readonly pace: Pace;
+  /** Whose lease it is: one for each worker. */
+  readonly owner: Uuid;
+  readonly log: DeliveryLog;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+}
+
+export interface DeliveryLog {
+  warn(fields: object, message: string): void;
+}
+
+/** The shortest time between two visits to the database: what ends meanwhile is settled as one. */
+const VISIT_GAP_MS = 10;
+const VISIT_GAP_BUSY_MS = 100;
+const VISIT_GAP_FAILED_MS = 200;
+/** How often an idle endpoint is looked at again before its lease is given back. */
+const LINGER_MS = [100, 200, 400];
+const FETCH_MAX = 500;
+const LEASE_MARGIN_MS = 2_000;
+const STOP_GRACE_MS = 10_000;
+const FAILURES_TO_MARK = 5;
+const LONG_FAILING_MS = 24 * 60 * 60 * 1000;
+
+/** Delivers to one endpoint for as long as it holds the endpoint's lease and there is work. */
+export class Courier {
+  readonly #parts: CourierParts;
+  readonly #queue = new CourierQueue();
+  readonly #stopping = new AbortController();
+  #endpoint: Endpoint;
+  /** By this process's own clock, counted from before the lease was asked for. */
+  #leaseUntil: number;
+  #leaseAskedAt: number;
+  #inFlight = 0;
+  #results: { event: DueEvent; result: Result }[] = [];
+  #failures = 0;
+  #gone = false;
+  #stopped = false;
+  #windowStart = 0;
+  #windowAttempts = 0;
+  #notify: () => void = () => {};
+  #rung = true;
+
+  private constructor(parts: CourierParts, endpoint: Endpoint, askedAt: number) {
+    this.#parts = parts;
+    this.#endpoint = endpoint;
+    this.#leaseAskedAt = askedAt;
+    this.#leaseUntil = askedAt + leaseMs(parts.settings);
+  }
+
+  /** @returns undefined where another server delivers to this endpoint. */
+  static async hire(
+    parts: CourierParts,
+    work: { storeId: Uuid; id: Uuid },
+  ): Promise<Courier | undefined> {
+    const askedAt = performance.now();
+    const { db, owner, settings } = parts;
+    const endpoint = await takeLease(db, work.storeId, work.id, owner, leaseMs(settings));
+    return endpoint && new Courier(parts, endpoint, askedAt);
+  }
+
+  /** Says that there may be something new. */
+  ring(): void {
+    this.#rung = true;
+    this.#notify();
+  }
+
+  /** Starts nothing more; what is in flight may end. */
+  stop(): void {
+    this.#stopped = true;
+    this.#notify();
+    setTimeout(() => this.#stopping.abort(), STOP_GRACE_MS).unref();
+  }
+
+  /** Resolves once it has no work left, was stopped or lost the lease. */
+  async run(): Promise<void> {
+    try {
+      await this.#work();
+    } finally {
+      this.#stopped = true;
+      // Attempts that outlive a lost lease are at most repeated by the next holder.
+      if (this.#inFlight === 0) await this.#giveBack();
+    }
+  }
+
+  async #work(): Promise<void> {
+    let idle = 0;
+    while (idle <= LINGER_MS.length) {
+      try {
+        if (!(await this.#holds())) return;
+        await this.#settle();
+        if (this.#isDone()) return;
+        const found = this.#wantsMore() && (await this.#fetch());
+        this.#start();
+        idle = found || this.#inFlight > 0 || this.#queue.known > 0 ? 0 : idle + 1;
+      } catch (error) {
+        // While the lease lasts nobody else repeats what has been sent, so it can be noted later.
+        if (performance.now() > this.#leaseUntil) throw error;
+        await gap(VISIT_GAP_FAILED_MS);
+      }
+      await this.#rest(idle === 0 ? this.#restMs() : (LINGER_MS[idle - 1] ?? 0));
+      await gap(this.#parts.pace.busy ? VISIT_GAP_BUSY_MS : VISIT_GAP_MS);
+    }
+  }
+
+  /** Renews the lease in good time; false where it is lost. */
+  async #holds(): Promise<boolean> {
+    const { db, owner, settings } = this.#parts;
+    const now = performance.now();
+    if (now - this.#leaseAskedAt < settings.timeout / 4) return true;
+    const { storeId, id } = this.#endpoint;
+    const endpoint = await takeLease(db, storeId, id, owner, leaseMs(settings));
+    if (endpoint === undefined) return false;
+    this.#endpoint = endpoint;
+    this.#leaseAskedAt = now;
+    this.#leaseUntil = now + leaseMs(settings);
+    return true;
+  }
+
+  #isDone(): boolean {
+    return (this.#stopped || this.#gone) && this.#inFlight === 0 && this.#results.length === 0;
+  }
+
+  #wantsMore(): boolean {
+    const { concurrency } = this.#parts.settings;
+    return !this.#stopped && !this.#gone && this.#queue.waiting < concurrency * 2;
+  }
+
+  /** @returns whether there was anything new. */
+  async #fetch(): Promise<boolean> {
+    this.#rung = false;
+    const { db, settings } = this.#parts;
+    const { storeId, id } = this.#endpoint;
+    // What is known already comes again until it is settled, so there must be room beyond it.
+    const limit = Math.min(this.#queue.known + settings.concurrency * 4, FETCH_MAX);
+    const [fresh, due] = await Promise.all([
+      readFresh(db, storeId, id, limit),
+      readDue(db, storeId, id, limit),
+    ]);
+    const first = settings.schedule[0]!;
+    const ripe = first === 0 ? fresh : fresh.filter((event) => isRipe(event, first));
+    return this.#queue.add(due) + this.#queue.add(ripe) > 0;
+  }
+
+  /** Starts as many attempts as there is room for, while the lease outlasts them for sure. */
+  #start(): void {
+    const { settings } = this.#parts;
+    while (!this.#stopped && !this.#gone && this.#inFlight < settings.concurrency) {
+      if (this.#leaseUntil - performance.now() < settings.timeout + LEASE_MARGIN_MS / 2) return;
+      if (this.#isPaced()) return;
+      const event = this.#queue.take();
+      if (event === undefined) return;
+      this.#windowAttempts++;
+      this.#inFlight++;
+      void this.#attempt(event);
+    }
+  }
+
+  #isPaced(): boolean {
+    const now = performance.now();
+    if (now - this.#windowStart >= PACE_WINDOW_MS) {
+      this.#windowStart = now;
+      this.#windowAttempts = 0;
+    }
+    return this.#windowAttempts >= PACED_ATTEMPTS && this.#parts.pace.busy;
+  }
+
+  async #attempt(event: DueEvent): Promise<void> {
+    const { guard, settings } = this.#parts;
+    const answered = await attempt(guard, {
+      url: this.#endpoint.url,
+      body: event.body,
+      headerSets: signedHeaders(this.#endpoint, event, Date.now()),
+      timeout: settings.timeout,
+      signal: this.#stopping.signal,
+    });
+    this.#inFlight--;
+    this.#queue.attempted(event);
+    // An attempt that was cut short by the end of this process is nobody's failure.
+    if (!this.#stopping.signal.aborted) {
+      const { schedule } = settings;
+      const result = resultOf(event, answered, schedule, this.#parts.random());
+      this.#results.push({ event, result });
+      this.#failures = result.status === 'delivered' ? 0 : this.#failures + 1;
+      if (isGone(result)) this.#gone = true;
+    }
+    this.#start();
+    this.#notify();
+  }
+
+  async #settle(): Promise<void> {
+    const results = this.#results;
+    if (results.length === 0) return;
+    const { db } = this.#parts;
+    const { storeId, id } = this.#endpoint;
+    const fresh = results.filter(({ event }) => event.tries === 0);
+    const later = results.filter(({ event }) => event.tries > 0);
+    if (fresh.length > 0) await settleFresh(db, storeId, id, fresh.map(resultIn));
+    if (later.length > 0) await settleDue(db, storeId, id, later.map(resultIn));
+    this.#results = this.#results.slice(results.length);
+    for (const { event } of results) this.#queue.settled(event.eventId);
+    if (this.#gone) await disableEndpoint(db, storeId, id, 'The endpoint answered 410 Gone.');
+    await this.#noteHealth(results.map(resultIn));
+  }
+
+  /** One failure is nothing; several at once, or again after a wait, are a failing endpoint. */
+  async #noteHealth(results: readonly Result[]): Promise<void> {
+    const { db, log } = this.#parts;
+    const { storeId, id, failingSince, url } = this.#endpoint;
+    const works = results.some(({ status }) => status === 'delivered');
+    const fails =
+      !works && (this.#failures >= FAILURES_TO_MARK || results.some(({ tries }) => tries > 1));
+    if (works && failingSince !== null) {
+      await markFailing(db, storeId, id, false);
+      this.#endpoint = { ...this.#endpoint, failingSince: null };
+    } else if (fails && failingSince === null) {
+      await markFailing(db, storeId, id, true);
+      this.#endpoint = { ...this.#endpoint, failingSince: Date.now() };
+    } else if (fails && failingSince !== null && Date.now() - failingSince > LONG_FAILING_MS) {
+      log.warn({ endpoint: id, host: hostOf(url) }, 'a webhook endpoint has failed for a day');
+    }
+  }
+
+  #restMs(): number {
+    if (this.#results.length > 0) return 0;
+    if (this.#queue.waiting > 0 && this.#inFlight === 0) return VISIT_GAP_MS;
+    return Math.min(this.#parts.settings.timeout / 4, 250);
+  }
+
+  /** Waits until an attempt ended or something was rung for, or for some milliseconds. */
+  async #rest(milliseconds: number): Promise<void> {
+    const isNews = this.#results.length > 0 || (this.#rung && this.#wantsMore());
+    if (milliseconds === 0 || isNews) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#notify = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#notify = () => {};
+  }
+
+  async #giveBack(): Promise<void> {
+    const { db, owner } = this.#parts;
+    await giveLease(db, this.#endpoint.storeId, this.#endpoint.id, owner);
+  }
+}
+
+/** Long enough that an attempt which began in time has ended and been settled within it. */
+function leaseMs({ timeout }: DeliverySettings): number {
+  return timeout * 2 + LEASE_MARGIN_MS;
+}
+
+function isRipe({ eventId }: DueEvent, wait: number): boolean {
+  return timeOf(eventId) + wait <= Date.now();
+}
+
+function resultIn({ result }: { result: Result }): Result {
+  return result;
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : '';
+}
+
+function gap(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

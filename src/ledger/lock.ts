@@ -1,0 +1,165 @@
+import { accountsNamed, type Command, keyOf } from '../core/command.js';
+import type { Subscription } from '../core/events.js';
+import type { Uuid } from '../core/id.js';
+import type { Grant, Hold, Store, Transaction } from '../core/model.js';
+import { hasParts } from '../core/state.js';
+import type { Lane, Result, Statement } from '../store/db.js';
+import {
+  findKeys,
+  findNames,
+  readClockAndWishes,
+  readTransactions,
+  toInstant,
+  toKeys,
+  toNames,
+  toSubscriptions,
+} from '../store/find.js';
+import {
+  findGrants,
+  findHolds,
+  findOwners,
+  groupByAccount,
+  groupGrants,
+  toGrant,
+  toHold,
+  toOwners,
+} from '../store/funds.js';
+import { lockAccounts, toAccount } from '../store/lock.js';
+import type { MutableState } from './batch.js';
+import { newId } from './ids.js';
+
+/** Commands whose accounts are known, and the transactions that they want to reverse. */
+export interface Resolved {
+  readonly commands: readonly Command[];
+  readonly originals: ReadonlyMap<Uuid, Transaction>;
+}
+
+/**
+ * Looks up whose holds and grants are meant, and what is to be reversed. None of it ever
+ * changes, so no lock is needed, and a batch without such commands sends nothing.
+ */
+export async function resolve(
+  lane: Lane,
+  store: Store,
+  commands: readonly Command[],
+): Promise<Resolved> {
+  const originalIds = new Set<Uuid>();
+  const holdIds = new Set<Uuid>();
+  const grantIds = new Set<Uuid>();
+  for (const command of commands) {
+    if (command.kind === 'reverse') originalIds.add(command.originalId);
+    else if (command.kind === 'void') grantIds.add(command.grantId);
+    else if (isOfHold(command)) holdIds.add(command.holdId);
+  }
+  const originals =
+    originalIds.size === 0
+      ? new Map<Uuid, Transaction>()
+      : await readTransactions(lane, store.id, [...originalIds]);
+  if (holdIds.size === 0 && grantIds.size === 0) return { commands, originals };
+  const { text, values } = findOwners(store.id, [...holdIds], [...grantIds]);
+  const owners = toOwners(await lane.query(text, values));
+  return { commands: commands.map((command) => owned(command, owners)), originals };
+}
+
+function isOfHold(command: Command) {
+  return command.kind === 'capture' || command.kind === 'release' || command.kind === 'extend';
+}
+
+function owned(command: Command, owners: ReadonlyMap<Uuid, Uuid>): Command {
+  switch (command.kind) {
+    case 'capture':
+    case 'release':
+    case 'extend':
+      return { ...command, accountId: owners.get(command.holdId) };
+    case 'void':
+      return { ...command, accountId: owners.get(command.grantId) };
+    default:
+      return command;
+  }
+}
+
+/**
+ * Begins the transaction, locks the accounts, and then reads everything else that can change: one
+ * flight, and a second one where an account has grants or holds.
+ */
+export async function lockState(
+  lane: Lane,
+  store: Store,
+  { commands, originals }: Resolved,
+): Promise<{ state: MutableState; subscriptions: readonly Subscription[] }> {
+  const accountIds = new Set(commands.flatMap(accountsNamed));
+  for (const { entries } of originals.values()) {
+    for (const { accountId, seq } of entries) if (seq !== null) accountIds.add(accountId);
+  }
+  const keys = commands.map(keyOf).filter((key) => key !== undefined);
+  const opened = commands.filter((command) => command.kind === 'open');
+  const statements: Statement[] = [
+    // What follows is right at any level; this one sees, after its locks, all that was committed.
+    { text: 'begin isolation level read committed' },
+    lockAccounts(store.id, [...accountIds]),
+    findKeys(store.id, keys),
+    readClockAndWishes(store.id),
+    ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
+  ];
+  const [, locked, holders, clock, names] = (await lane.flight(statements)) as [
+    Result,
+    Result,
+    Result,
+    Result,
+    Result | undefined,
+  ];
+  const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, toAccount(row)]));
+  const funds = await loadFunds(lane, store, { commands, originals }, accounts);
+  const state = {
+    store,
+    now: toInstant(clock),
+    newId,
+    accounts,
+    grants: groupGrants(funds.grants),
+    holds: groupByAccount(funds.holds),
+    keys: toKeys(holders),
+    holdKeys: new Map(funds.holds.map((hold) => [hold.key, hold])),
+    names: names === undefined ? new Map() : toNames(names),
+    originals,
+  };
+  return { state, subscriptions: toSubscriptions(clock) };
+}
+
+interface Funds {
+  readonly grants: readonly Grant[];
+  readonly holds: readonly Hold[];
+}
+
+const NO_FUNDS: Funds = { grants: [], holds: [] };
+
+async function loadFunds(
+  lane: Lane,
+  store: Store,
+  { commands, originals }: Resolved,
+  accounts: MutableState['accounts'],
+): Promise<Funds> {
+  const parted = [...accounts.values()].filter(hasParts).map(({ id }) => id);
+  const holdIds: Uuid[] = [];
+  const holdKeys: string[] = [];
+  const grantIds: Uuid[] = [];
+  const made: Uuid[] = [];
+  for (const command of commands) {
+    if (command.kind === 'hold') holdKeys.push(command.key);
+    else if (command.kind === 'void') grantIds.push(command.grantId);
+    else if (command.kind === 'capture') holdIds.push(command.holdId);
+    else if (command.kind === 'release') holdIds.push(command.holdId);
+    else if (command.kind === 'extend') holdIds.push(command.holdId);
+  }
+  for (const { id, entries, drawdowns } of originals.values()) {
+    if (!entries.some(({ accountId }) => accounts.get(accountId)?.hasGrants)) continue;
+    made.push(id);
+    grantIds.push(...drawdowns.map(({ grantId }) => grantId));
+  }
+  const named = holdIds.length + holdKeys.length + grantIds.length + made.length;
+  if (parted.length === 0 && named === 0) return NO_FUNDS;
+  const [grants, holds] = (await lane.flight([
+    findGrants(store.id, parted, grantIds, made),
+    findHolds(store.id, parted, holdIds, holdKeys),
+  ])) as [Result, Result];
+  return { grants: grants.rows.map(toGrant), holds: holds.rows.map(toHold) };
+}

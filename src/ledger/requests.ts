@@ -1,0 +1,159 @@
+import {
+  type CaptureCommand,
+  canonicalForm,
+  type ExtendCommand,
+  type GrantTerms,
+  type HoldCommand,
+  type MoveCommand,
+  type OpenCommand,
+  type PostCommand,
+  type ReleaseCommand,
+  type ReverseCommand,
+  type VoidCommand,
+} from '../core/command.js';
+import type { Uuid } from '../core/id.js';
+import type { Metadata, Posting } from '../core/model.js';
+import { fingerprint } from './fingerprint.js';
+import { newId } from './ids.js';
+
+/** Makes commands of what a caller asks for: adds the ids of what they create, and fingerprints. */
+
+/** Makes a credit a grant. Times are milliseconds since the Unix epoch. */
+export type Terms = Partial<Omit<GrantTerms, 'grantId'>>;
+
+export interface Movement {
+  readonly accountId: Uuid;
+  /** A positive integer in the account's unit. */
+  readonly amount: bigint;
+  readonly reference: string;
+  readonly key: string;
+  readonly metadata?: Metadata | null;
+}
+
+export interface Opening {
+  readonly customerId: string;
+  readonly name: string;
+  readonly unitLabel: string;
+  /** Zero seeds nothing. */
+  readonly initialBalance: bigint;
+  readonly terms?: Terms | undefined;
+  readonly metadata?: Metadata | null;
+}
+
+export interface Posted {
+  /** Credits are positive, debits negative. */
+  readonly postings: readonly Posting[];
+  readonly reference: string;
+  readonly key: string;
+  readonly metadata?: Metadata | null;
+}
+
+const PRIORITY_DEFAULT = 50;
+
+export function openCommand({ terms, metadata = null, ...opening }: Opening): OpenCommand {
+  const accountId = newId();
+  return {
+    ...opening,
+    kind: 'open',
+    accountId,
+    terms: grantTerms(terms),
+    metadata,
+    transactionId: newId(),
+    fingerprint: fingerprint(accountId),
+  };
+}
+
+export function creditCommand({ terms, ...movement }: Movement & { terms?: Terms | undefined }) {
+  return moveCommand('credit', movement, grantTerms(terms));
+}
+
+export function debitCommand(movement: Movement): MoveCommand {
+  return moveCommand('debit', movement, undefined);
+}
+
+function moveCommand(
+  kind: 'credit' | 'debit',
+  { accountId, amount, reference, key, metadata = null }: Movement,
+  terms: GrantTerms | undefined,
+): MoveCommand {
+  return {
+    kind,
+    accountId,
+    amount,
+    terms,
+    metadata,
+    reference,
+    key,
+    transactionId: newId(),
+    fingerprint: fingerprint(
+      canonicalForm({ kind, accountId, amount, reference, terms, metadata }),
+    ),
+  };
+}
+
+function grantTerms(terms: Terms | undefined): GrantTerms | undefined {
+  if (terms === undefined) return undefined;
+  return {
+    grantId: newId(),
+    priority: terms.priority ?? PRIORITY_DEFAULT,
+    category: terms.category ?? 'paid',
+    effectiveAt: terms.effectiveAt,
+    expiresAt: terms.expiresAt ?? null,
+  };
+}
+
+export function postCommand({ metadata = null, ...posted }: Posted): PostCommand {
+  const fields = { ...posted, metadata, kind: 'post' } as const;
+  return { ...fields, transactionId: newId(), fingerprint: fingerprint(canonicalForm(fields)) };
+}
+
+/** Where an account is given, the original must touch it. */
+export function reverseCommand(originalId: Uuid, accountId?: Uuid): ReverseCommand {
+  return {
+    kind: 'reverse',
+    originalId,
+    accountId,
+    transactionId: newId(),
+    fingerprint: fingerprint(originalId),
+  };
+}
+
+export function holdCommand(
+  fields: Omit<Movement, 'metadata'> & { expiresInMs: number },
+): HoldCommand {
+  const hold = { ...fields, kind: 'hold' } as const;
+  return { ...hold, holdId: newId(), fingerprint: fingerprint(canonicalForm(hold)) };
+}
+
+export function captureCommand(
+  fields: Pick<CaptureCommand, 'holdId' | 'amount' | 'overage' | 'final' | 'key'> & {
+    metadata?: Metadata | null;
+  },
+): CaptureCommand {
+  const { holdId, amount, overage, final, key, metadata = null } = fields;
+  const canonical = canonicalForm({ kind: 'capture', holdId, amount, overage, final });
+  return {
+    kind: 'capture',
+    holdId,
+    accountId: undefined,
+    amount,
+    overage,
+    final,
+    metadata,
+    key,
+    transactionId: newId(),
+    fingerprint: fingerprint(canonical),
+  };
+}
+
+export function releaseCommand(holdId: Uuid): ReleaseCommand {
+  return { kind: 'release', holdId, accountId: undefined };
+}
+
+export function extendCommand(holdId: Uuid, expiresInMs: number): ExtendCommand {
+  return { kind: 'extend', holdId, accountId: undefined, expiresInMs };
+}
+
+export function voidCommand(grantId: Uuid): VoidCommand {
+  return { kind: 'void', grantId, accountId: undefined };
+}

@@ -1,0 +1,49 @@
+import { type Uuid, uuidV7 } from '../core/id.js';
+import type { Db } from '../store/db.js';
+import { findOrphans, removeSettled, removeUnattempted } from '../store/deliveries.js';
+import { listStores } from '../store/directory.js';
+import { listEndpoints } from '../store/endpoints.js';
+
+/** How many rows one statement removes, so that none of them takes long. */
+const BATCH = 1_000;
+/** For how long a `cli` endpoint's events wait to be acknowledged (contract Q26). */
+const PENDING_MS_MAX = 24 * 60 * 60 * 1000;
+
+const LAST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+const NO_BYTES = new Uint8Array(10);
+
+/**
+ * Removes what is older than the retention, and what deleted endpoints left behind, store by
+ * store and in batches.
+ *
+ * @param retention in milliseconds.
+ */
+export async function sweepDeliveries(
+  db: Db,
+  retention: number,
+  isStopped: () => boolean,
+): Promise<void> {
+  const now = Date.now();
+  for (const store of await listStores(db)) {
+    for (const { id, deliveryMode } of await listEndpoints(db, store.id)) {
+      const pending = deliveryMode === 'cli' ? Math.min(retention, PENDING_MS_MAX) : retention;
+      await remove(removeSettled, firstIdAt(now - retention), id);
+      await remove(removeUnattempted, firstIdAt(now - pending), id);
+    }
+    for (const id of await findOrphans(db, store.id)) {
+      await remove(removeUnattempted, LAST, id);
+      await remove(removeSettled, LAST, id);
+    }
+
+    async function remove(statement: typeof removeSettled, before: Uuid, id: Uuid) {
+      while (!isStopped()) {
+        if ((await statement(db, store.id, id, before, BATCH)) < BATCH) return;
+      }
+    }
+  }
+}
+
+/** No id of this instant or later sorts before it. */
+function firstIdAt(instant: number): Uuid {
+  return uuidV7(Math.max(instant, 0), NO_BYTES);
+}

@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Uuid } from '../core/id.js';
+import type { Store, Transaction } from '../core/model.js';
+import { findDueAccounts } from '../store/clock.js';
+import { listStores } from '../store/directory.js';
+import type { Ledger } from './ledger.js';
+
+/**
+ * Carries out what falls due while nobody asks: holds and grants that end, and the announcement
+ * of grants that are about to. Nothing depends on when it runs, for every command and every read
+ * takes what is due into account by itself; it makes expiries appear in histories and webhooks.
+ * It can be stopped at any moment and runs in any number of servers.
+ */
+
+const SWEEP_EVERY_MS = 1_000;
+/** How many accounts are settled in one database transaction, so that debits go on between. */
+const SETTLE_CHUNK = 10;
+const DUE_MAX = 10_000;
+/** How long before its expiry a grant is announced, in milliseconds. */
+export const ANNOUNCE_AHEAD_MS_DEFAULT = 7 * 86_400_000;
+
+/** What a sweep came to. */
+export interface Settled {
+  readonly accounts: number;
+  readonly holdsExpired: number;
+  readonly grantsAnnounced: number;
+  readonly transactions: readonly Transaction[];
+}
+
+/** Settles everything that is due in a store at its own instant. */
+export async function sweepStore(ledger: Ledger, store: Store): Promise<Settled> {
+  const { now } = await ledger.clock(store);
+  const announceUntil = now + ledger.announceAheadMs;
+  const { reader } = ledger.engine;
+  const due = await findDueAccounts(reader, store.id, { now, announceUntil, limit: DUE_MAX });
+  const transactions: Transaction[] = [];
+  let holdsExpired = 0;
+  let grantsAnnounced = 0;
+  for (let start = 0; start < due.length; start += SETTLE_CHUNK) {
+    for (const outcome of await settle(ledger, store, due.slice(start, start + SETTLE_CHUNK))) {
+      if (outcome.kind !== 'settled') continue;
+      transactions.push(...outcome.transactions);
+      holdsExpired += outcome.holdsExpired;
+      grantsAnnounced += outcome.grantsAnnounced;
+    }
+  }
+  return { accounts: due.length, holdsExpired, grantsAnnounced, transactions };
+}
+
+function settle(ledger: Ledger, store: Store, accountIds: readonly Uuid[]) {
+  const aheadMs = ledger.announceAheadMs;
+  const commands = accountIds.map((accountId) => ({ kind: 'settle', accountId, aheadMs }) as const);
+  return ledger.executeAll(store, commands, false);
+}
+
+/** Sweeps all stores, again and again, until it is stopped. */
+export class Sweeper {
+  readonly #ledger: Ledger;
+  readonly #onError: (error: unknown) => void;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor(ledger: Ledger, onError: (error: unknown) => void) {
+    this.#ledger = ledger;
+    this.#onError = onError;
+    this.#done = this.#run();
+  }
+
+  /** Resolves once the transaction in flight, if any, has ended. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        for (const store of await listStores(this.#ledger.engine.reader)) {
+          if (!signal.aborted) await sweepStore(this.#ledger, store);
+        }
+      } catch (error) {
+        // The database is away, say; the next round finds the same work.
+        this.#onError(error);
+      }
+      await sleep(SWEEP_EVERY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+}

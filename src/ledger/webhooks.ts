@@ -1,0 +1,273 @@
+import { RefusalError, refuse } from '../core/errors.js';
+import { type EventType, eventBody, type OutboxEvent, sampleObject } from '../core/events.js';
+import { type Uuid, uuidV7 } from '../core/id.js';
+import type { Store } from '../core/model.js';
+import type { Db } from '../store/db.js';
+import {
+  type Delivery,
+  type DeliveryStatus,
+  listDeliveries,
+  readDelivery,
+  resend,
+} from '../store/deliveries.js';
+import {
+  deleteEndpoint,
+  type Endpoint,
+  insertEndpoint,
+  listEndpoints,
+  readEndpoint,
+  rotateSecret,
+  type SignatureScheme,
+  updateEndpoint,
+} from '../store/endpoints.js';
+import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
+import type { AddressGuard } from './address.js';
+import { newEventId, newId } from './ids.js';
+import { generateSecret } from './signature.js';
+
+/** How many endpoints a store can have: each that wants an event costs its movement a row. */
+export const ENDPOINTS_MAX = 20;
+/** How many deliveries one request can make due again. */
+export const RESEND_MAX = 10_000;
+/** What stands for the URL of an endpoint that is polled and never called (contract 3.6). */
+export const CLI_URL = 'creem-cli://listen';
+
+const SETTLED: readonly DeliveryStatus[] = ['delivered', 'failed'];
+
+export interface EndpointFields {
+  readonly name: string | null;
+  /** Ignored for `cli` endpoints. */
+  readonly url: string | undefined;
+  readonly deliveryMode: 'http' | 'cli';
+  readonly events: readonly string[];
+  readonly signature: SignatureScheme;
+}
+
+/**
+ * The webhook endpoints of a store and their deliveries (contract 3.6).
+ *
+ * @throws {RefusalError} from every method, where the endpoint or the event is not there.
+ */
+export class Webhooks {
+  readonly #db: Db;
+  readonly #guard: AddressGuard;
+  readonly #onEvents: () => void;
+
+  constructor(db: Db, guard: AddressGuard, onEvents: () => void) {
+    this.#db = db;
+    this.#guard = guard;
+    this.#onEvents = onEvents;
+  }
+
+  list(store: Store): Promise<Endpoint[]> {
+    return listEndpoints(this.#db, store.id);
+  }
+
+  async get(store: Store, id: Uuid): Promise<Endpoint> {
+    return found(await readEndpoint(this.#db, store.id, id));
+  }
+
+  /** @throws {RefusalError} `invalid_webhook_url` with the reason, or `webhook_limit_reached`. */
+  async create(store: Store, fields: EndpointFields): Promise<Endpoint> {
+    const { deliveryMode, name, events, signature } = fields;
+    const id = newId();
+    const url = deliveryMode === 'cli' ? CLI_URL : await this.#checkedUrl(fields.url);
+    const stored = await insertEndpoint(
+      this.#db,
+      {
+        storeId: store.id,
+        id,
+        name,
+        url,
+        deliveryMode,
+        status: 'enabled',
+        events: distinct(events),
+        signature,
+        secret: generateSecret(),
+      },
+      ENDPOINTS_MAX,
+    );
+    if (!stored) throw new RefusalError(TOO_MANY);
+    return this.get(store, id);
+  }
+
+  /** Changes only what is given. */
+  async update(
+    store: Store,
+    id: Uuid,
+    changes: Partial<Pick<Endpoint, 'name' | 'url' | 'status' | 'events' | 'signature'>>,
+  ): Promise<Endpoint> {
+    const endpoint = await this.get(store, id);
+    const takesUrl = changes.url !== undefined && endpoint.deliveryMode === 'http';
+    const url = takesUrl ? await this.#checkedUrl(changes.url) : endpoint.url;
+    const events = distinct(changes.events ?? endpoint.events);
+    const changed = found(await updateEndpoint(this.#db, { ...endpoint, ...changes, url, events }));
+    this.#onEvents();
+    return changed;
+  }
+
+  /** Deletes an endpoint with its history; what waits for it is not sent any more. */
+  async delete(store: Store, id: Uuid): Promise<Endpoint> {
+    return found(await deleteEndpoint(this.#db, store.id, id));
+  }
+
+  /** @param overlap for how many seconds the old secret signs as well. */
+  async rotate(store: Store, id: Uuid, overlap: number): Promise<Endpoint> {
+    return found(await rotateSecret(this.#db, store.id, id, generateSecret(), overlap));
+  }
+
+  /** The unacknowledged events of a `cli` endpoint, oldest first; none while it is disabled. */
+  async pending(
+    store: Store,
+    id: Uuid,
+    limit: number,
+  ): Promise<{ endpoint: Endpoint; events: DueEvent[] }> {
+    const endpoint = cliOnly(await this.get(store, id));
+    if (endpoint.status === 'disabled') return { endpoint, events: [] };
+    return { endpoint, events: await readFresh(this.#db, store.id, id, limit) };
+  }
+
+  /**
+   * Notes how a forwarded event was answered. The first acknowledgement wins.
+   *
+   * @returns whether the first one was a success.
+   */
+  async acknowledge(store: Store, id: Uuid, eventId: Uuid, status: number): Promise<boolean> {
+    cliOnly(await this.get(store, id));
+    const before = foundEvent(await this.#delivery(store, id, eventId));
+    if (before.status === 'pending') {
+      const delivered = status >= 200 && status < 300;
+      const at = new Date().toISOString();
+      await settleFresh(this.#db, store.id, id, [
+        {
+          eventId,
+          status: delivered ? 'delivered' : 'failed',
+          tries: 1,
+          attempt: { at, latency_ms: 0, response_status: status, error: null },
+          delay: null,
+        },
+      ]);
+    }
+    return foundEvent(await this.#delivery(store, id, eventId)).status === 'delivered';
+  }
+
+  /** Sends a made-up movement to one endpoint, whatever events it asked for. */
+  async test(store: Store, id: Uuid, type: 'credits.granted' | 'credits.consumed') {
+    const endpoint = await this.get(store, id);
+    if (endpoint.status === 'disabled') throw new RefusalError(DISABLED);
+    const now = Date.now();
+    const eventId = newEventId(now);
+    const body = eventBody(eventId, type, now, sampleObject(type, now));
+    const event: OutboxEvent = { endpointId: id, eventId, type, accountId: id, seq: 0, body };
+    await addToOutbox(this.#db, store.id, event);
+    this.#onEvents();
+    return { eventId, type: type as EventType };
+  }
+
+  /** Newest first. */
+  async deliveries(
+    store: Store,
+    id: Uuid,
+    page: { status: DeliveryStatus | undefined; limit: number; after: Uuid | undefined },
+  ): Promise<{ items: Delivery[]; more: boolean }> {
+    await this.get(store, id);
+    return listDeliveries(this.#db, store.id, id, page);
+  }
+
+  /** Makes one settled event due again; one that is still due stays as it is. */
+  async resendOne(store: Store, id: Uuid, eventId: Uuid): Promise<Delivery> {
+    httpOnly(await this.get(store, id));
+    foundEvent(await this.#delivery(store, id, eventId));
+    const range = { from: eventId, to: eventId, statuses: [...SETTLED, 'retrying'], limit: 1 };
+    await resend(this.#db, store.id, id, range);
+    this.#onEvents();
+    return foundEvent(await this.#delivery(store, id, eventId));
+  }
+
+  /**
+   * Makes the settled events of a span of time due again, the oldest first.
+   *
+   * @param span instants in milliseconds since the Unix epoch, both inclusive.
+   * @returns how many, and whether there are more than one request may resend.
+   */
+  async resendMany(
+    store: Store,
+    id: Uuid,
+    span: { from: number; to: number; status: 'failed' | 'delivered' | 'all' },
+  ): Promise<{ count: number; more: boolean }> {
+    httpOnly(await this.get(store, id));
+    const ids = await resend(this.#db, store.id, id, {
+      from: uuidV7(span.from, ZEROS),
+      to: uuidV7(span.to, ONES),
+      statuses: span.status === 'all' ? SETTLED : [span.status],
+      limit: RESEND_MAX,
+    });
+    this.#onEvents();
+    return { count: ids.length, more: ids.length === RESEND_MAX };
+  }
+
+  #delivery(store: Store, id: Uuid, eventId: Uuid): Promise<Delivery | undefined> {
+    return readDelivery(this.#db, store.id, id, eventId);
+  }
+
+  async #checkedUrl(url: string | undefined): Promise<string> {
+    if (url === undefined) throw new RefusalError(URL_REQUIRED);
+    const target = await this.#guard.check(url);
+    if (!('fault' in target)) return url;
+    const message = `The webhook's url cannot be used: ${target.fault}.`;
+    throw new RefusalError(refuse('invalid_webhook_url', message, 'url'));
+  }
+}
+
+const ZEROS = new Uint8Array(10);
+const ONES = new Uint8Array(10).fill(255);
+
+const NO_WEBHOOK = refuse(
+  'webhook_not_found',
+  "There is no such webhook in this store. Check the webhook's id.",
+);
+const NO_EVENT = refuse(
+  'event_not_found',
+  "This webhook has no such event, or no longer. Check the event's id.",
+);
+const TOO_MANY = refuse(
+  'webhook_limit_reached',
+  `A store can have at most ${ENDPOINTS_MAX} webhooks. Delete one that is not used.`,
+);
+const URL_REQUIRED = refuse('validation_error', 'url is required.', 'url');
+const DISABLED = refuse(
+  'webhook_disabled',
+  'This webhook is disabled and receives nothing. Enable it first.',
+);
+const CLI_ONLY = refuse(
+  'webhook_mode_mismatch',
+  'Only a webhook with delivery_mode cli has a feed of pending events.',
+);
+const HTTP_ONLY = refuse(
+  'webhook_mode_mismatch',
+  'Only events of a webhook with delivery_mode http can be sent again.',
+);
+
+function found(endpoint: Endpoint | undefined): Endpoint {
+  if (endpoint === undefined) throw new RefusalError(NO_WEBHOOK);
+  return endpoint;
+}
+
+function foundEvent(delivery: Delivery | undefined): Delivery {
+  if (delivery === undefined) throw new RefusalError(NO_EVENT);
+  return delivery;
+}
+
+function cliOnly(endpoint: Endpoint): Endpoint {
+  if (endpoint.deliveryMode !== 'cli') throw new RefusalError(CLI_ONLY);
+  return endpoint;
+}
+
+function httpOnly(endpoint: Endpoint): Endpoint {
+  if (endpoint.deliveryMode !== 'http') throw new RefusalError(HTTP_ONLY);
+  return endpoint;
+}
+
+function distinct(events: readonly string[]): string[] {
+  return [...new Set(events)];
+}

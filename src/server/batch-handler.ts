@@ -1,0 +1,107 @@
+import type { z } from 'zod';
+import type { FUNDS_OPERATIONS } from '../contract/funds-operations.js';
+import type { BatchOperation, batchAnswer } from '../contract/funds-schema.js';
+import { errorRow, type Refusal, RefusalError } from '../core/errors.js';
+import {
+  type Command,
+  type Outcome,
+  releaseCommand,
+  reverseCommand,
+  type Store,
+} from '../ledger/index.js';
+import { captureOf, creditOf, debitOf, holdOf, postOf } from './commands.js';
+import { presentHold } from './funds-present.js';
+import type { Call, Handlers, Reply } from './handlers.js';
+import { accountId, holdId, transactionId } from './ids.js';
+import { presentTransaction } from './present.js';
+
+type Row = (typeof FUNDS_OPERATIONS)['batch'];
+type Result = z.input<typeof batchAnswer>['results'][number];
+
+/** Carries out operations in order, in one database transaction, and answers for each. */
+export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row>) => {
+  const read = body.operations.map(readOperation);
+  if (body.atomic) {
+    const malformed = read.findIndex((item) => 'refusal' in item);
+    if (malformed >= 0) return culprit(read[malformed] as { refusal: Refusal }, malformed);
+  }
+  const commands = read.flatMap((item) => ('command' in item ? [item.command] : []));
+  const outcomes = await ledger.executeAll(store, commands, body.atomic);
+  const last = outcomes.at(-1);
+  if (body.atomic && last?.kind === 'refused') return culprit(last, outcomes.length - 1);
+  let next = 0;
+  const results = read.map((item) =>
+    'command' in item ? resultOf(store, item.command, outcomes[next++]!) : refusedResult(item),
+  );
+  return { body: { object: 'batch', results } };
+};
+
+type Read = { readonly command: Command } | { readonly refusal: Refusal };
+
+function readOperation(operation: BatchOperation): Read {
+  try {
+    return { command: toCommand(operation) };
+  } catch (error) {
+    if (error instanceof RefusalError) return { refusal: error.refusal };
+    throw error;
+  }
+}
+
+function toCommand(operation: BatchOperation): Command {
+  switch (operation.op) {
+    case 'credit':
+      return creditOf(operation.account_id, operation);
+    case 'debit':
+      return debitOf(operation.account_id, operation);
+    case 'post':
+      return postOf(operation);
+    case 'hold':
+      return holdOf(operation.account_id, operation);
+    case 'capture':
+      return captureOf(operation.hold_id, operation);
+    case 'release':
+      return releaseCommand(holdId(operation.hold_id, 'hold_id'));
+    case 'reverse': {
+      const { transaction_id: original, account_id: account } = operation;
+      return reverseCommand(
+        transactionId(original, 'transaction_id'),
+        account === undefined ? undefined : accountId(account, 'account_id'),
+      );
+    }
+  }
+}
+
+/** An atomic request fails as its first refused operation would, and names it. */
+function culprit({ refusal }: { refusal: Refusal }, index: number): Reply<Row> {
+  const where = `operations[${index}]`;
+  const param = refusal.param === undefined ? where : `${where}.${refusal.param}`;
+  const message = `${where}: ${refusal.message} Nothing of the batch was carried out.`;
+  return { refusal: { ...refusal, message, param } };
+}
+
+function resultOf(store: Store, command: Command, outcome: Outcome): Result {
+  switch (outcome.kind) {
+    case 'refused':
+      return refusedResult(outcome);
+    case 'transaction':
+      return {
+        status: 201,
+        body: presentTransaction(store, outcome.transaction),
+        ...(outcome.replayed ? { replayed: true } : {}),
+      };
+    case 'hold':
+      return {
+        status: command.kind === 'hold' ? 201 : 200,
+        body: presentHold(outcome.hold, outcome.hold.updatedAt),
+        ...(outcome.replayed ? { replayed: true } : {}),
+      };
+    default:
+      throw new Error(`No bulk operation comes to ${outcome.kind}.`);
+  }
+}
+
+function refusedResult({ refusal }: { refusal: Refusal }): Result {
+  const { status, type } = errorRow(refusal.code);
+  const { code, message, param = null } = refusal;
+  return { status, error: { type, code, message, param } };
+}

@@ -1,0 +1,51 @@
+import type { FUNDS_OPERATIONS } from '../contract/funds-operations.js';
+import { extendCommand, releaseCommand, voidCommand } from '../ledger/index.js';
+import { batch } from './batch-handler.js';
+import { getClock, moveClock, resetClock } from './clock-handlers.js';
+import { captureOf, holdOf } from './commands.js';
+import { presentGrant, presentHold } from './funds-present.js';
+import type { Handlers } from './handlers.js';
+import { accountId, cursorOf, grantId, holdId, pageOf } from './ids.js';
+import { presentList } from './present.js';
+import { grantReply, holdReply, transactionReply } from './replies.js';
+
+export const FUNDS_HANDLERS: Pick<Handlers, keyof typeof FUNDS_OPERATIONS> = {
+  createHold: async ({ ledger, store, params, body }) =>
+    holdReply(await ledger.execute(store, holdOf(params.id, body))),
+
+  listHolds: async ({ ledger, store, params, query }) => {
+    const page = pageOf(query, cursorOf('hold'));
+    const listed = await ledger.holds(store, accountId(params.id), query.status, page);
+    return { body: presentList(listed, (hold) => presentHold(hold, listed.now)) };
+  },
+
+  getHold: async ({ ledger, store, params }) => {
+    const { hold, now } = await ledger.hold(store, holdId(params.id));
+    return { body: presentHold(hold, now) };
+  },
+
+  captureHold: async ({ ledger, store, params, body }) =>
+    transactionReply(store, await ledger.execute(store, captureOf(params.id, body))),
+
+  releaseHold: async ({ ledger, store, params }) =>
+    holdReply(await ledger.execute(store, releaseCommand(holdId(params.id)))),
+
+  extendHold: async ({ ledger, store, params, body }) => {
+    const command = extendCommand(holdId(params.id), body.expires_in * 1000);
+    return holdReply(await ledger.execute(store, command));
+  },
+
+  listGrants: async ({ ledger, store, params, query }) => {
+    const page = pageOf(query, cursorOf('grant'));
+    const listed = await ledger.grants(store, accountId(params.id), query.status, page);
+    return { body: presentList(listed, (grant) => presentGrant(grant, listed.now)) };
+  },
+
+  voidGrant: async ({ ledger, store, params }) =>
+    grantReply(await ledger.execute(store, voidCommand(grantId(params.id)))),
+
+  batch,
+  getClock,
+  moveClock,
+  resetClock,
+};

@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+import type { grant, hold } from '../contract/funds-schema.js';
+import { formatId } from '../core/id.js';
+import type { Grant, Hold } from '../ledger/index.js';
+import { time } from './present.js';
+
+/** @param now the store's instant: an open hold whose time has passed keeps nothing any more. */
+export function presentHold(item: Hold, now: number): z.input<typeof hold> {
+  const expired = item.status === 'open' && item.expiresAt <= now;
+  return {
+    id: formatId('hold', item.id),
+    object: 'hold',
+    account_id: formatId('account', item.accountId),
+    amount: item.amount.toString(),
+    remaining: expired ? '0' : item.remaining.toString(),
+    captured: item.captured.toString(),
+    status: expired ? 'expired' : item.status,
+    reference: item.reference,
+    idempotency_key: item.key,
+    expires_at: time(item.expiresAt),
+    created_at: time(item.createdAt),
+    updated_at: time(item.updatedAt),
+  };
+}
+
+export function presentGrant(item: Grant, now: number): z.input<typeof grant> {
+  return {
+    id: formatId('grant', item.id),
+    object: 'grant',
+    account_id: formatId('account', item.accountId),
+    transaction_id: formatId('transaction', item.transactionId),
+    amount: item.amount.toString(),
+    remaining: item.remaining.toString(),
+    priority: item.priority,
+    category: item.category,
+    status: statusOf(item, now),
+    effective_at: time(item.effectiveAt),
+    expires_at: item.expiresAt === null ? null : time(item.expiresAt),
+    voided_at: item.voidedAt === null ? null : time(item.voidedAt),
+    created_at: time(item.createdAt),
+  };
+}
+
+/** The same rule as the filter of the list has in SQL. */
+function statusOf({ voidedAt, expiresAt, remaining, effectiveAt }: Grant, now: number) {
+  if (voidedAt !== null) return 'voided';
+  if (expiresAt !== null && expiresAt <= now) return 'expired';
+  if (remaining === 0n) return 'depleted';
+  return effectiveAt > now ? 'pending' : 'active';
+}

@@ -1,0 +1,57 @@
+import type { Uuid } from '../core/id.js';
+import type { Db } from './db.js';
+import { epoch } from './lock.js';
+import { readNow } from './read-funds.js';
+
+/** A test store's own time; each store has its own row, so no clock moves another. */
+
+/** @param instant null returns the store to real time. */
+export async function setClock(db: Db, storeId: Uuid, instant: number | null): Promise<void> {
+  await db.query("update tallystick.stores set clock = $2 where store_id = $1 and mode = 'test'", [
+    storeId,
+    instant === null ? null : new Date(instant).toISOString(),
+  ]);
+}
+
+export async function advanceClock(db: Db, storeId: Uuid, seconds: number): Promise<void> {
+  await db.query(
+    `update tallystick.stores
+      set clock = coalesce(clock, date_trunc('milliseconds', clock_timestamp()))
+        + $2::integer * interval '1 second'
+      where store_id = $1 and mode = 'test'`,
+    [storeId, seconds],
+  );
+}
+
+export async function readClockOf(db: Db, storeId: Uuid): Promise<{ now: number; real: boolean }> {
+  const { rows } = await db.query(
+    `select ${epoch('clock')} from tallystick.stores where store_id = $1`,
+    [storeId],
+  );
+  const clock = rows[0].clock;
+  if (clock !== null) return { now: Number(clock), real: false };
+  return { now: await readNow(db, storeId), real: true };
+}
+
+/**
+ * The accounts on which something has fallen due: a hold or a grant has ended, or the end of a
+ * grant is near and has not been announced.
+ */
+export async function findDueAccounts(
+  db: Db,
+  storeId: Uuid,
+  { now, announceUntil, limit }: { now: number; announceUntil: number; limit: number },
+): Promise<Uuid[]> {
+  const { rows } = await db.query(
+    `select account_id from tallystick.grants
+        where store_id = $1 and remaining > 0 and expires_at <= $2::timestamptz
+      union select account_id from tallystick.grants
+        where store_id = $1 and remaining > 0 and announced_at is null
+          and expires_at > $2::timestamptz and expires_at <= $3::timestamptz
+      union select account_id from tallystick.holds
+        where store_id = $1 and status = 'open' and expires_at <= $2::timestamptz
+      limit $4`,
+    [storeId, new Date(now).toISOString(), new Date(announceUntil).toISOString(), limit],
+  );
+  return rows.map(({ account_id }) => account_id);
+}

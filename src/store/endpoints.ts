@@ -1,0 +1,249 @@
+import type { Uuid } from '../core/id.js';
+import { type Db, textArray } from './db.js';
+import { epoch } from './lock.js';
+
+/** Webhook endpoints and the leases under which a server delivers to them. */
+
+export type SignatureScheme = 'creem' | 'standard' | 'both';
+
+export interface Endpoint {
+  readonly storeId: Uuid;
+  readonly id: Uuid;
+  readonly name: string | null;
+  readonly url: string;
+  readonly deliveryMode: 'http' | 'cli';
+  readonly status: 'enabled' | 'disabled';
+  /** Empty for what `DEFAULT_EVENTS` holds. */
+  readonly events: readonly string[];
+  readonly signature: SignatureScheme;
+  readonly secret: string;
+  /** Signs as well until then; null where there is none any more. */
+  readonly previousSecret: string | null;
+  readonly previousSecretUntil: number | null;
+  /** Why the server disabled it; null where it did not. */
+  readonly disabledReason: string | null;
+  /** Since when every attempt has failed; null after a success. */
+  readonly failingSince: number | null;
+  readonly createdAt: number;
+}
+
+const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
+  array_to_string(events, ' ') as events, signature, secret,
+  case when previous_secret_until > clock_timestamp() then previous_secret end as previous_secret,
+  ${['previous_secret_until', 'failing_since', 'created_at'].map((column) => epoch(column)).join(', ')}, disabled_reason`;
+
+const SELECT = `select ${COLUMNS} from tallystick.webhook_endpoints`;
+
+/** Stores an endpoint; false where the store has `limit` of them already. */
+export async function insertEndpoint(
+  db: Db,
+  endpoint: Omit<
+    Endpoint,
+    'previousSecret' | 'previousSecretUntil' | 'disabledReason' | 'failingSince' | 'createdAt'
+  >,
+  limit: number,
+): Promise<boolean> {
+  const { rows } = await db.query(
+    `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url, delivery_mode,
+        status, events, signature, secret)
+      select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
+      where (select count(*) from tallystick.webhook_endpoints where store_id = $1) < $10
+      returning 1`,
+    [
+      endpoint.storeId,
+      endpoint.id,
+      endpoint.name,
+      endpoint.url,
+      endpoint.deliveryMode,
+      endpoint.status,
+      textArray(endpoint.events),
+      endpoint.signature,
+      endpoint.secret,
+      limit,
+    ],
+  );
+  return rows.length > 0;
+}
+
+export async function readEndpoint(db: Db, storeId: Uuid, id: Uuid): Promise<Endpoint | undefined> {
+  const sql = `${SELECT} where store_id = $1 and endpoint_id = $2`;
+  const { rows } = await db.query(sql, [storeId, id]);
+  return rows[0] && toEndpoint(rows[0]);
+}
+
+/** All endpoints of a store, newest first: there are few (`webhook_limit_reached`). */
+export async function listEndpoints(db: Db, storeId: Uuid): Promise<Endpoint[]> {
+  const sql = `${SELECT} where store_id = $1 order by endpoint_id desc`;
+  const { rows } = await db.query(sql, [storeId]);
+  return rows.map(toEndpoint);
+}
+
+/** Changes what people can change of an endpoint. Enabling it clears why it was disabled. */
+export async function updateEndpoint(
+  db: Db,
+  endpoint: Pick<Endpoint, 'storeId' | 'id' | 'name' | 'url' | 'status' | 'events' | 'signature'>,
+): Promise<Endpoint | undefined> {
+  const { rows } = await db.query(
+    `update tallystick.webhook_endpoints set name = $3, url = $4, status = $5,
+        events = $6::text[], signature = $7, updated_at = now(),
+        disabled_reason = case when $5 = 'enabled' then null else disabled_reason end
+      where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
+    [
+      endpoint.storeId,
+      endpoint.id,
+      endpoint.name,
+      endpoint.url,
+      endpoint.status,
+      textArray(endpoint.events),
+      endpoint.signature,
+    ],
+  );
+  return rows[0] && toEndpoint(rows[0]);
+}
+
+/** Gives an endpoint a new secret; the old one signs as well for `overlap` seconds. */
+export async function rotateSecret(
+  db: Db,
+  storeId: Uuid,
+  id: Uuid,
+  secret: string,
+  overlap: number,
+): Promise<Endpoint | undefined> {
+  const { rows } = await db.query(
+    `update tallystick.webhook_endpoints set previous_secret = secret, secret = $3,
+        previous_secret_until = clock_timestamp() + $4::float8 * interval '1 second',
+        updated_at = now()
+      where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
+    [storeId, id, secret, overlap],
+  );
+  return rows[0] && toEndpoint(rows[0]);
+}
+
+/** Removes an endpoint. Its events are swept away later, in batches (`findOrphans`). */
+export async function deleteEndpoint(
+  db: Db,
+  storeId: Uuid,
+  id: Uuid,
+): Promise<Endpoint | undefined> {
+  const { rows } = await db.query(
+    `delete from tallystick.webhook_endpoints where store_id = $1 and endpoint_id = $2
+      returning ${COLUMNS}`,
+    [storeId, id],
+  );
+  return rows[0] && toEndpoint(rows[0]);
+}
+
+/** Disables an endpoint that says that it is gone. */
+export async function disableEndpoint(
+  db: Db,
+  storeId: Uuid,
+  id: Uuid,
+  reason: string,
+): Promise<void> {
+  await db.query(
+    `update tallystick.webhook_endpoints
+      set status = 'disabled', disabled_reason = $3, updated_at = now()
+      where store_id = $1 and endpoint_id = $2 and status = 'enabled'`,
+    [storeId, id, reason],
+  );
+}
+
+/** Notes that an endpoint has begun to fail, or that it answers again. */
+export async function markFailing(
+  db: Db,
+  storeId: Uuid,
+  id: Uuid,
+  failing: boolean,
+): Promise<void> {
+  await db.query(
+    `update tallystick.webhook_endpoints
+      set failing_since = case when $3::boolean then coalesce(failing_since, now()) end
+      where store_id = $1 and endpoint_id = $2`,
+    [storeId, id, failing],
+  );
+}
+
+/** The endpoints that have something to deliver now and that no server holds. */
+export async function findWork(db: Db): Promise<{ storeId: Uuid; id: Uuid }[]> {
+  const { rows } = await db.query(
+    `select e.store_id, e.endpoint_id from tallystick.webhook_endpoints e
+      where e.status = 'enabled' and e.delivery_mode = 'http'
+        and (e.lease_until is null or e.lease_until < clock_timestamp())
+        and (exists (select 1 from tallystick.outbox o
+            where o.store_id = e.store_id and o.endpoint_id = e.endpoint_id)
+          or exists (select 1 from tallystick.deliveries d
+            where d.store_id = e.store_id and d.endpoint_id = e.endpoint_id
+              and d.due_at <= clock_timestamp()))`,
+  );
+  return rows.map((row) => ({ storeId: row.store_id, id: row.endpoint_id }));
+}
+
+/**
+ * Takes or renews the lease of an endpoint. Of two servers one waits for the other's row here,
+ * and then the condition is checked again on what that one wrote.
+ *
+ * @param milliseconds from now on.
+ * @returns undefined where another server holds it, or it is not to be delivered to.
+ */
+export async function takeLease(
+  db: Db,
+  storeId: Uuid,
+  id: Uuid,
+  owner: Uuid,
+  milliseconds: number,
+): Promise<Endpoint | undefined> {
+  const { rows } = await db.query(
+    `update tallystick.webhook_endpoints set lease_owner = $3,
+        lease_until = clock_timestamp() + $4::float8 * interval '1 millisecond'
+      where store_id = $1 and endpoint_id = $2 and status = 'enabled' and delivery_mode = 'http'
+        and (lease_owner = $3 or lease_until is null or lease_until < clock_timestamp())
+      returning ${COLUMNS}`,
+    [storeId, id, owner, milliseconds],
+  );
+  return rows[0] && toEndpoint(rows[0]);
+}
+
+export async function giveLease(db: Db, storeId: Uuid, id: Uuid, owner: Uuid): Promise<void> {
+  await db.query(
+    `update tallystick.webhook_endpoints set lease_owner = null, lease_until = null
+      where store_id = $1 and endpoint_id = $2 and lease_owner = $3`,
+    [storeId, id, owner],
+  );
+}
+
+interface EndpointRow {
+  store_id: Uuid;
+  endpoint_id: Uuid;
+  name: string | null;
+  url: string;
+  delivery_mode: 'http' | 'cli';
+  status: 'enabled' | 'disabled';
+  events: string;
+  signature: SignatureScheme;
+  secret: string;
+  previous_secret: string | null;
+  previous_secret_until: string | null;
+  disabled_reason: string | null;
+  failing_since: string | null;
+  created_at: string;
+}
+
+function toEndpoint(row: EndpointRow): Endpoint {
+  const instant = (text: string | null) => (text === null ? null : Number(text));
+  return {
+    storeId: row.store_id,
+    id: row.endpoint_id,
+    name: row.name,
+    url: row.url,
+    deliveryMode: row.delivery_mode,
+    status: row.status,
+    events: row.events === '' ? [] : row.events.split(' '),
+    signature: row.signature,
+    secret: row.secret,
+    previousSecret: row.previous_secret,
+    previousSecretUntil: row.previous_secret === null ? null : instant(row.previous_secret_until),
+    disabledReason: row.disabled_reason,
+    failingSince: instant(row.failing_since),
+    createdAt: Number(row.created_at),
+  };
+}

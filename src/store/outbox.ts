@@ -1,0 +1,178 @@
+import type { OutboxEvent } from '../core/events.js';
+import type { Uuid } from '../core/id.js';
+import { type Db, plainColumn, type Statement, textColumn } from './db.js';
+
+/**
+ * The outbox and the deliveries. An event leaves the outbox at the end of its first attempt and
+ * is a delivery from then on. Whoever holds the endpoint's lease does the attempts.
+ */
+
+/** An event that is to be attempted. */
+export interface DueEvent {
+  readonly eventId: Uuid;
+  readonly type: string;
+  readonly accountId: Uuid;
+  readonly seq: number;
+  readonly body: string;
+  /** How many attempts of the schedule it has had; 0 means that it is still in the outbox. */
+  readonly tries: number;
+}
+
+/** One attempt, as it is kept and shown. */
+export interface Attempt {
+  /** When it began, ISO 8601. */
+  readonly at: string;
+  /** How long it took, in milliseconds. */
+  readonly latency_ms: number;
+  /** The answer's HTTP status; null where there was none. */
+  readonly response_status: number | null;
+  /** Why there was no answer; null where there was one. */
+  readonly error: string | null;
+}
+
+/** What an attempt came to. */
+export interface Result {
+  readonly eventId: Uuid;
+  readonly status: 'delivered' | 'retrying' | 'failed';
+  readonly tries: number;
+  readonly attempt: Attempt;
+  /** Milliseconds until the next attempt; null where there is none. */
+  readonly delay: number | null;
+}
+
+/** Attempts beyond this many are forgotten, the oldest first. */
+export const ATTEMPTS_KEPT = 20;
+
+export function insertOutbox(storeId: Uuid, events: readonly OutboxEvent[]): Statement {
+  return {
+    text: `insert into tallystick.outbox (store_id, endpoint_id, event_id, type, account_id, seq, body)
+      select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[],
+        $7::text[])`,
+    values: [
+      storeId,
+      plainColumn(events, ({ endpointId }) => endpointId),
+      plainColumn(events, ({ eventId }) => eventId),
+      plainColumn(events, ({ type }) => type),
+      plainColumn(events, ({ accountId }) => accountId),
+      plainColumn(events, ({ seq }) => seq),
+      textColumn(events, ({ body }) => body),
+    ],
+  };
+}
+
+/** The oldest events of an endpoint that have not been attempted, read from the key's start. */
+export async function readFresh(
+  db: Db,
+  storeId: Uuid,
+  endpointId: Uuid,
+  limit: number,
+): Promise<DueEvent[]> {
+  const { rows } = await db.query(
+    `select event_id, type, account_id, seq::text as seq, body, 0 as tries
+      from tallystick.outbox where store_id = $1 and endpoint_id = $2
+      order by store_id, endpoint_id, event_id limit $3`,
+    [storeId, endpointId, limit],
+  );
+  return rows.map(toDue);
+}
+
+/** The events of an endpoint whose next attempt is due. */
+export async function readDue(
+  db: Db,
+  storeId: Uuid,
+  endpointId: Uuid,
+  limit: number,
+): Promise<DueEvent[]> {
+  const { rows } = await db.query(
+    `select event_id, type, account_id, seq::text as seq, body, tries
+      from tallystick.deliveries
+      where store_id = $1 and endpoint_id = $2 and due_at <= clock_timestamp()
+      order by store_id, endpoint_id, due_at limit $3`,
+    [storeId, endpointId, limit],
+  );
+  return rows.map(toDue);
+}
+
+/** Moves events out of the outbox after their first attempt. What another has moved stays. */
+export async function settleFresh(
+  db: Db,
+  storeId: Uuid,
+  endpointId: Uuid,
+  results: readonly Result[],
+): Promise<void> {
+  await db.query(
+    `with moved as (
+        delete from tallystick.outbox o using ${RESULTS}
+        where o.store_id = $1 and o.endpoint_id = $2 and o.event_id = r.event_id
+        returning o.event_id, o.type, o.account_id, o.seq, o.body, r.status, r.tries, r.attempt,
+          r.delay
+      )
+      insert into tallystick.deliveries (store_id, endpoint_id, event_id, type, account_id, seq,
+        body, status, tries, attempts, due_at)
+      select $1, $2, event_id, type, account_id, seq, body, status, tries,
+        jsonb_build_array(attempt), ${DUE_AT}
+      from moved on conflict do nothing`,
+    settleValues(storeId, endpointId, results),
+  );
+}
+
+/** Notes what later attempts came to. What another has settled stays. */
+export async function settleDue(
+  db: Db,
+  storeId: Uuid,
+  endpointId: Uuid,
+  results: readonly Result[],
+): Promise<void> {
+  await db.query(
+    `update tallystick.deliveries d
+      set status = r.status, tries = r.tries, due_at = ${DUE_AT},
+        attempts = case when jsonb_array_length(d.attempts) < ${ATTEMPTS_KEPT}
+          then d.attempts else d.attempts - 0 end || r.attempt
+      from ${RESULTS}
+      where d.store_id = $1 and d.endpoint_id = $2 and d.event_id = r.event_id
+        and d.due_at is not null`,
+    settleValues(storeId, endpointId, results),
+  );
+}
+
+const RESULTS = `unnest($3::uuid[], $4::text[], $5::smallint[], $6::jsonb[], $7::float8[])
+  as r (event_id, status, tries, attempt, delay)`;
+const DUE_AT = "clock_timestamp() + delay * interval '1 millisecond'";
+
+function settleValues(storeId: Uuid, endpointId: Uuid, results: readonly Result[]): unknown[] {
+  return [
+    storeId,
+    endpointId,
+    plainColumn(results, ({ eventId }) => eventId),
+    plainColumn(results, ({ status }) => status),
+    plainColumn(results, ({ tries }) => tries),
+    textColumn(results, ({ attempt }) => JSON.stringify(attempt)),
+    plainColumn(results, ({ delay }) => delay),
+  ];
+}
+
+/** Puts one event into the outbox of one endpoint, such as a test event. */
+export async function addToOutbox(db: Db, storeId: Uuid, event: OutboxEvent): Promise<void> {
+  const { text, values } = insertOutbox(storeId, [event]);
+  await db.query(text, values);
+}
+
+interface DueRow {
+  event_id: Uuid;
+  type: string;
+  account_id: Uuid;
+  seq: string;
+  body: string;
+  tries: number;
+}
+
+function toDue(row: DueRow): DueEvent {
+  return {
+    eventId: row.event_id,
+    type: row.type,
+    accountId: row.account_id,
+    seq: Number(row.seq),
+    body: row.body,
+    tries: row.tries,
+  };
+}

@@ -1,0 +1,218 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Api } from './api.js';
+import {
+  Cluster,
+  POSTGRES_BINARIES,
+  run,
+  type ServerProcess,
+  startServer,
+  temporaryDirectory,
+} from './harness.js';
+
+/** The commands as an operator runs them, and what becomes of keys. */
+
+describe('the command line', () => {
+  test.each([
+    [['servee'], /^tallystick: unknown command 'servee'/],
+    [['serve', '--bad'], /^tallystick: unknown option '--bad'/],
+    [['verify', 'extra'], /^tallystick: too many arguments/],
+    [['keys', 'create', '--mode', 'x'], /^tallystick: .*Allowed choices are test, live/],
+    [['keys', 'create', '--scope', 'x'], /^tallystick: --scope must be one of/],
+    [['keys', 'revoke', 'x'], /^tallystick: A key id has the form/],
+    [['migrate', '--distribute'], /^tallystick: --distribute needs a Citus cluster/],
+  ])('%j is refused in one line, with exit code 2', async (values, line) => {
+    const { code, stdout, stderr } = await run(values);
+    expect(stderr).toMatch(line);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  test('shows help, and its version', async () => {
+    expect(await run(['--help'])).toMatchObject({ code: 0, stderr: '' });
+    expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await run([])).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test('says no more than a line of what it did not expect, except in debug', async () => {
+    // A directory cannot be made below a file.
+    const settings = { TALLYSTICK_DATA_DIR: '/dev/null/data' };
+    const short = await run(['migrate'], settings);
+    expect(short.code).toBe(1);
+    expect(short.stderr.trimEnd().split('\n')).toHaveLength(1);
+    const long = await run(['migrate'], { ...settings, LOG_LEVEL: 'debug' });
+    expect(long.stderr).toMatch(/\n\s+at /);
+  });
+});
+
+const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
+
+describe.each(engines)('on %s', (engine) => {
+  let cluster: Cluster | undefined;
+  let settings: Record<string, string>;
+  let directory: string;
+
+  beforeAll(async () => {
+    if (engine === 'PostgreSQL') {
+      cluster = await Cluster.start();
+      settings = { DATABASE_URL: await cluster.database() };
+    } else {
+      directory = join(temporaryDirectory(), 'data');
+      settings = { TALLYSTICK_DATA_DIR: directory };
+    }
+  }, 60_000);
+
+  afterAll(() => cluster?.stop());
+
+  async function json(values: string[]) {
+    const { stdout, stderr } = await run([...values, '--json'], settings);
+    expect(stderr).toBe('');
+    return JSON.parse(stdout);
+  }
+
+  test('nothing but migrate and serve begins a database', async () => {
+    for (const command of [['verify'], ['keys', 'list'], ['keys', 'create']]) {
+      const { code, stderr } = await run(command, settings);
+      expect([code, stderr]).toEqual([3, expect.stringMatching(/no data in|lacks 2 of/)]);
+    }
+  }, 30_000);
+
+  test('migrate --plan prints what migrate then runs, and runs nothing', async () => {
+    const plan = await run(['migrate', '--plan'], settings);
+    expect(plan.stdout).toContain('create table tallystick.entries');
+    expect((await json(['migrate', '--plan'])).sql).toHaveLength(3);
+    const distributed = await run(['migrate', '--plan', '--distribute'], {
+      DATABASE_URL: 'postgres://x@127.0.0.1:1/none',
+      ...settings,
+    });
+    if (engine === 'PostgreSQL') expect(distributed.stdout).toContain('create_distributed_table');
+    expect(await json(['migrate'])).toMatchObject({
+      applied: ['0001_ledger.sql', '0002_append_only.sql'],
+    });
+    expect(await json(['migrate'])).toMatchObject({ applied: [] });
+    expect((await run(['migrate', '--plan'], settings)).stdout).toBe('');
+  }, 60_000);
+
+  test('the plan can be run by hand', async () => {
+    if (cluster === undefined) return;
+    const url = await cluster.database();
+    const { stdout } = await run(['migrate', '--plan'], { DATABASE_URL: url });
+    await cluster.psql(new URL(url).pathname.slice(1), stdout);
+    expect((await run(['migrate'], { DATABASE_URL: url })).stdout).toBe('Nothing to apply.\n');
+    expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);
+  }, 30_000);
+
+  test('keys are created, listed and revoked, and shown once', async () => {
+    const values = ['keys', 'create', '--mode', 'live', '--store', 'shop', '--name', 'reader'];
+    const created = await json([...values, '--scope', 'credits:read']);
+    expect(created.key).toMatch(/^tally_live_[\w-]{32}$/);
+    expect(created).toMatchObject({ store: 'shop', mode: 'live', scopes: ['credits:read'] });
+    const plain = await run(['keys', 'create'], settings);
+    expect(plain.stdout).toMatch(/^tally_test_[\w-]{32}\n$/);
+    expect(plain.stderr).toMatch(/key_\w{22} .*\n.*only time/);
+
+    const listed = await run(['keys', 'list'], settings);
+    expect(listed.stdout).toContain(created.id);
+    expect(listed.stdout + JSON.stringify(await json(['keys', 'list']))).not.toContain(created.key);
+
+    expect(await json(['keys', 'revoke', created.id])).toEqual({ id: created.id, revoked: true });
+    const again = await run(['keys', 'revoke', created.id], settings);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('no valid key')]);
+    const revoked = (await json(['keys', 'list'])).find(
+      ({ id }: { id: string }) => id === created.id,
+    );
+    expect(revoked).toMatchObject({ last_used_at: null, revoked_at: expect.any(String) });
+  }, 60_000);
+
+  test('doctor looks at everything', async () => {
+    const { checks } = await json(['doctor']);
+    const statuses = Object.fromEntries(
+      checks.map((found: { check: string; status: string }) => [found.check, found.status]),
+    );
+    const durable = { fsync: 'ok', synchronous_commit: 'ok', full_page_writes: 'ok' };
+    expect(statuses).toMatchObject({
+      node: 'ok',
+      version: 'ok',
+      migrations: 'ok',
+      clock: 'ok',
+      'append-only': 'ok',
+      ...(engine === 'PostgreSQL' ? { postgresql: 'ok', ...durable } : { durability: 'warn' }),
+    });
+    expect((await run(['doctor'], settings)).stdout).not.toContain('\u001b');
+    const away = await run(['doctor'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/none' });
+    expect([away.code, away.stdout]).toEqual([3, expect.stringContaining('fail postgresql')]);
+  }, 30_000);
+
+  test('doctor and verify fail where the ledger was tampered with', async () => {
+    if (cluster === undefined) return;
+    const name = new URL(settings.DATABASE_URL!).pathname.slice(1);
+    const trigger = 'trigger entries_append_only';
+    await cluster.psql(name, `alter table tallystick.entries disable ${trigger}`);
+    const doctor = await run(['doctor'], settings);
+    expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining('fail append-only')]);
+    const entry = `insert into tallystick.entries
+      select store_id, gen_random_uuid(), 0, gen_random_uuid(), 1, 1, 1, now()
+      from tallystick.stores limit 1`;
+    await cluster.psql(name, entry);
+    const { code, stdout } = await run(['verify', '--json'], settings);
+    expect(code).toBe(1);
+    const kinds = JSON.parse(stdout).differences.map(({ kind }: { kind: string }) => kind);
+    expect(kinds).toContain('entries_without_transaction');
+    const text = await run(['verify'], settings);
+    expect(text.stdout).toMatch(/Not clean.*\n.*the first at cct_\w{22} of sto_\w{22}/);
+    await cluster.psql(name, 'delete from tallystick.entries');
+    await cluster.psql(name, `alter table tallystick.entries enable ${trigger}`);
+    expect((await run(['verify'], settings)).code).toBe(0);
+  }, 30_000);
+});
+
+/** Everything below a directory, as one text. */
+function textOf(directory: string): string {
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  return files
+    .map((file) => join(directory, file))
+    .filter((file) => statSync(file).isFile())
+    .map((file) => readFileSync(file, 'latin1'))
+    .join('\n');
+}
+
+describe.each(engines)('the first start on %s', (engine) => {
+  let cluster: Cluster | undefined;
+  let server: ServerProcess | undefined;
+
+  afterAll(async () => {
+    await server?.kill('SIGKILL');
+    await cluster?.stop();
+  });
+
+  test('prints a key once, and it is in no log and no table', async () => {
+    const directory = join(temporaryDirectory(), 'data');
+    if (engine === 'PostgreSQL') cluster = await Cluster.start();
+    const url = await cluster?.database();
+    const place = url === undefined ? { TALLYSTICK_DATA_DIR: directory } : { DATABASE_URL: url };
+    const settings: Record<string, string> = { ...place, LOG_LEVEL: 'debug' };
+
+    server = await startServer(settings);
+    const key = server.key!;
+    expect(key).toMatch(/^tally_test_[\w-]{32}$/);
+    const account = await new Api(server.url, key).open('first', '5');
+    expect((await new Api(server.url, `${key}x`).get(`/accounts/${account}`)).status).toBe(401);
+    const first = await server.kill('SIGTERM');
+    expect(first.code).toBe(0);
+    expect(first.stdout.split(key)).toHaveLength(2);
+
+    server = await startServer(settings);
+    expect(server.key).toBeUndefined();
+    expect(await new Api(server.url, key).balance(account)).toBe('5');
+    const second = await server.kill('SIGTERM');
+
+    const secret = key.slice(-20);
+    const stored = url === undefined ? textOf(directory) : await cluster!.dump(url);
+    const logs = first.stderr + second.stdout + second.stderr;
+    expect(logs).toContain('"operation":"getAccountBalance"');
+    expect(logs.includes(secret) || stored.includes(secret)).toBe(false);
+    expect(stored).toContain(key.slice(0, 16));
+  }, 60_000);
+});
