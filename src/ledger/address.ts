@@ -157,7 +157,7 @@ export class AddressGuard {
 
 function refusal(host: string, address: string, reason: string): string {
   const what = host === address ? address : `${host} (${address})`;
-  return `${what} is not a public address: ${reason}. The operator can permit it with TALLYSTICK_WEBHOOK_ALLOW`;
+  return `${what} is refused (${reason}); the operator can permit it with TALLYSTICK_WEBHOOK_ALLOW`;
 }
 
 function parseUrl(text: string): URL | { fault: string } {

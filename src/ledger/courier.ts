@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Uuid } from '../core/id.js';
 import { timeOf } from '../core/id.js';
 import type { Db } from '../store/db.js';
@@ -5,7 +6,7 @@ import {
   disableEndpoint,
   type Endpoint,
   giveLease,
-  markFailing,
+  readEndpoint,
   takeLease,
 } from '../store/endpoints.js';
 import {
@@ -20,6 +21,7 @@ import type { AddressGuard } from './address.js';
 import { attempt } from './attempt.js';
 import { CourierQueue } from './courier-queue.js';
 import type { DeliverySettings } from './delivery-settings.js';
+import { type DeliveryLog, EndpointHealth } from './endpoint-health.js';
 import { isGone, resultOf } from './outcome.js';
 import { PACE_WINDOW_MS, PACED_ATTEMPTS, type Pace } from './pace.js';
 import { signedHeaders } from './signature.js';
@@ -36,26 +38,25 @@ export interface CourierParts {
   readonly random: () => number;
 }
 
-export interface DeliveryLog {
-  warn(fields: object, message: string): void;
-}
-
 /** The shortest time between two visits to the database: what ends meanwhile is settled as one. */
-const VISIT_GAP_MS = 10;
+const VISIT_GAP_MS = 25;
 const VISIT_GAP_BUSY_MS = 100;
 const VISIT_GAP_FAILED_MS = 200;
 /** How often an idle endpoint is looked at again before its lease is given back. */
 const LINGER_MS = [100, 200, 400];
 const FETCH_MAX = 500;
+/** How many attempts an endpoint that only fails gets in a window: ten a second. */
+const STRUGGLING_ATTEMPTS = 1;
+/** How often it is asked whether an earlier failure is due again. */
+const DUE_GAP_MS = 100;
 const LEASE_MARGIN_MS = 2_000;
 const STOP_GRACE_MS = 10_000;
-const FAILURES_TO_MARK = 5;
-const LONG_FAILING_MS = 24 * 60 * 60 * 1000;
 
 /** Delivers to one endpoint for as long as it holds the endpoint's lease and there is work. */
 export class Courier {
   readonly #parts: CourierParts;
   readonly #queue = new CourierQueue();
+  readonly #health: EndpointHealth;
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
   /** By this process's own clock, counted from before the lease was asked for. */
@@ -63,9 +64,9 @@ export class Courier {
   #leaseAskedAt: number;
   #inFlight = 0;
   #results: { event: DueEvent; result: Result }[] = [];
-  #failures = 0;
   #gone = false;
   #stopped = false;
+  #lookedForDueAt = Number.NEGATIVE_INFINITY;
   #windowStart = 0;
   #windowAttempts = 0;
   #notify: () => void = () => {};
@@ -73,6 +74,9 @@ export class Courier {
 
   private constructor(parts: CourierParts, endpoint: Endpoint, askedAt: number) {
     this.#parts = parts;
+    this.#health = new EndpointHealth(parts.db, parts.log);
+    // Every attempt in flight listens to it, so that many listeners are no leak.
+    setMaxListeners(0, this.#stopping.signal);
     this.#endpoint = endpoint;
     this.#leaseAskedAt = askedAt;
     this.#leaseUntil = askedAt + leaseMs(parts.settings);
@@ -163,13 +167,26 @@ export class Courier {
     const { storeId, id } = this.#endpoint;
     // What is known already comes again until it is settled, so there must be room beyond it.
     const limit = Math.min(this.#queue.known + settings.concurrency * 4, FETCH_MAX);
+    const now = performance.now();
+    const looksForDue = now - this.#lookedForDueAt >= DUE_GAP_MS;
+    if (looksForDue) this.#lookedForDueAt = now;
     const [fresh, due] = await Promise.all([
       readFresh(db, storeId, id, limit),
-      readDue(db, storeId, id, limit),
+      looksForDue ? readDue(db, storeId, id, limit) : [],
     ]);
     const first = settings.schedule[0]!;
     const ripe = first === 0 ? fresh : fresh.filter((event) => isRipe(event, first));
-    return this.#queue.add(due) + this.#queue.add(ripe) > 0;
+    const added = this.#queue.add(due) + this.#queue.add(ripe);
+    if (added > 0) await this.#refresh();
+    return added > 0;
+  }
+
+  /** Reads the endpoint after its events, so that a change made before them is not missed. */
+  async #refresh(): Promise<void> {
+    const { storeId, id } = this.#endpoint;
+    const endpoint = await readEndpoint(this.#parts.db, storeId, id);
+    if (endpoint?.status === 'enabled') this.#endpoint = endpoint;
+    else this.#stopped = true;
   }
 
   /** Starts as many attempts as there is room for, while the lease outlasts them for sure. */
@@ -192,6 +209,7 @@ export class Courier {
       this.#windowStart = now;
       this.#windowAttempts = 0;
     }
+    if (this.#health.struggles) return this.#windowAttempts >= STRUGGLING_ATTEMPTS;
     return this.#windowAttempts >= PACED_ATTEMPTS && this.#parts.pace.busy;
   }
 
@@ -211,7 +229,6 @@ export class Courier {
       const { schedule } = settings;
       const result = resultOf(event, answered, schedule, this.#parts.random());
       this.#results.push({ event, result });
-      this.#failures = result.status === 'delivered' ? 0 : this.#failures + 1;
       if (isGone(result)) this.#gone = true;
     }
     this.#start();
@@ -219,7 +236,8 @@ export class Courier {
   }
 
   async #settle(): Promise<void> {
-    const results = this.#results;
+    // A copy, for attempts go on ending while these are written.
+    const results = [...this.#results];
     if (results.length === 0) return;
     const { db } = this.#parts;
     const { storeId, id } = this.#endpoint;
@@ -230,25 +248,7 @@ export class Courier {
     this.#results = this.#results.slice(results.length);
     for (const { event } of results) this.#queue.settled(event.eventId);
     if (this.#gone) await disableEndpoint(db, storeId, id, 'The endpoint answered 410 Gone.');
-    await this.#noteHealth(results.map(resultIn));
-  }
-
-  /** One failure is nothing; several at once, or again after a wait, are a failing endpoint. */
-  async #noteHealth(results: readonly Result[]): Promise<void> {
-    const { db, log } = this.#parts;
-    const { storeId, id, failingSince, url } = this.#endpoint;
-    const works = results.some(({ status }) => status === 'delivered');
-    const fails =
-      !works && (this.#failures >= FAILURES_TO_MARK || results.some(({ tries }) => tries > 1));
-    if (works && failingSince !== null) {
-      await markFailing(db, storeId, id, false);
-      this.#endpoint = { ...this.#endpoint, failingSince: null };
-    } else if (fails && failingSince === null) {
-      await markFailing(db, storeId, id, true);
-      this.#endpoint = { ...this.#endpoint, failingSince: Date.now() };
-    } else if (fails && failingSince !== null && Date.now() - failingSince > LONG_FAILING_MS) {
-      log.warn({ endpoint: id, host: hostOf(url) }, 'a webhook endpoint has failed for a day');
-    }
+    this.#endpoint = await this.#health.note(this.#endpoint, results.map(resultIn));
   }
 
   #restMs(): number {
@@ -288,10 +288,6 @@ function isRipe({ eventId }: DueEvent, wait: number): boolean {
 
 function resultIn({ result }: { result: Result }): Result {
   return result;
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : '';
 }
 
 function gap(milliseconds: number): Promise<void> {

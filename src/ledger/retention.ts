@@ -1,6 +1,12 @@
 import { type Uuid, uuidV7 } from '../core/id.js';
 import type { Db } from '../store/db.js';
-import { findOrphans, removeSettled, removeUnattempted } from '../store/deliveries.js';
+import {
+  findOrphans,
+  type Remove,
+  removeDeliveries,
+  removeSettled,
+  removeUnattempted,
+} from '../store/deliveries.js';
 import { listStores } from '../store/directory.js';
 import { listEndpoints } from '../store/endpoints.js';
 
@@ -32,10 +38,10 @@ export async function sweepDeliveries(
     }
     for (const id of await findOrphans(db, store.id)) {
       await remove(removeUnattempted, LAST, id);
-      await remove(removeSettled, LAST, id);
+      await remove(removeDeliveries, LAST, id);
     }
 
-    async function remove(statement: typeof removeSettled, before: Uuid, id: Uuid) {
+    async function remove(statement: Remove, before: Uuid, id: Uuid) {
       while (!isStopped()) {
         if ((await statement(db, store.id, id, before, BATCH)) < BATCH) return;
       }

@@ -24,6 +24,7 @@ export interface Listening {
 
 /** How long requests in flight may take to finish once the server stops. */
 const DRAIN_MS_MAX = 10_000;
+const IDLE_CHECK_MS = 20;
 /** How long the head and the whole of a request may take to arrive: slow senders hold sockets. */
 const HEAD_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 30_000;
@@ -50,9 +51,15 @@ export async function listen(
 
 async function close(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
+  // A client that keeps its connection would go on using it, so it is told not to; and one whose
+  // request was already being answered has its connection closed once that is done.
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }
 

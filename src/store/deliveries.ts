@@ -80,52 +80,35 @@ export async function resend(
   return rows.map((row) => row.event_id);
 }
 
-/**
- * Removes settled deliveries of an endpoint up to an event's id, at most `limit` of them.
- *
- * @returns how many went.
- */
-export async function removeSettled(
+/** Removes rows up to an event's id, at most `limit` of them. @returns how many went. */
+export type Remove = (
   db: Db,
   storeId: Uuid,
   endpointId: Uuid,
   before: Uuid,
   limit: number,
-): Promise<number> {
-  const { rows } = await db.query(
-    `with gone as (
-        delete from tallystick.deliveries
-        where store_id = $1 and endpoint_id = $2 and event_id in (
-          select event_id from tallystick.deliveries
-          where store_id = $1 and endpoint_id = $2 and event_id < $3 and due_at is null
-          order by event_id limit $4)
-        returning 1)
-      select count(*)::int as count from gone`,
-    [storeId, endpointId, before, limit],
-  );
-  return rows[0].count;
-}
+) => Promise<number>;
 
-/** Removes events that nobody has fetched or attempted, up to an event's id. */
-export async function removeUnattempted(
-  db: Db,
-  storeId: Uuid,
-  endpointId: Uuid,
-  before: Uuid,
-  limit: number,
-): Promise<number> {
-  const { rows } = await db.query(
-    `with gone as (
-        delete from tallystick.outbox
-        where store_id = $1 and endpoint_id = $2 and event_id in (
-          select event_id from tallystick.outbox
-          where store_id = $1 and endpoint_id = $2 and event_id < $3
-          order by event_id limit $4)
-        returning 1)
-      select count(*)::int as count from gone`,
-    [storeId, endpointId, before, limit],
-  );
-  return rows[0].count;
+/** Deliveries that are not due again. */
+export const removeSettled: Remove = remover('deliveries', 'and due_at is null');
+/** All deliveries, also those that are due: for endpoints that are gone. */
+export const removeDeliveries: Remove = remover('deliveries', '');
+/** Events that nobody has fetched or attempted. */
+export const removeUnattempted: Remove = remover('outbox', '');
+
+function remover(table: 'deliveries' | 'outbox', condition: string): Remove {
+  const text = `with gone as (
+      delete from tallystick.${table}
+      where store_id = $1 and endpoint_id = $2 and event_id in (
+        select event_id from tallystick.${table}
+        where store_id = $1 and endpoint_id = $2 and event_id < $3 ${condition}
+        order by event_id limit $4)
+      returning 1)
+    select count(*)::int as count from gone`;
+  return async (db, storeId, endpointId, before, limit) => {
+    const { rows } = await db.query(text, [storeId, endpointId, before, limit]);
+    return rows[0].count;
+  };
 }
 
 /** Endpoints that are gone and whose rows are not: found by one look-up an endpoint. */

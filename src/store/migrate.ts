@@ -68,7 +68,8 @@ commit;`,
  * @throws {SetupError} where the database is of a newer program.
  */
 export async function migrate(engine: Engine): Promise<Migration[]> {
-  await createLedgerTable(engine);
+  // A server's role need not be allowed to create anything once all is there.
+  if (!(await hasLedgerTable(engine.reader))) await createLedgerTable(engine);
   const known = await listMigrations();
   const newest = known.at(-1)!.version;
   const applied = await appliedVersions(engine.reader);
@@ -127,9 +128,13 @@ export function splitStatements(sql: string): string[] {
   return statements.map((statement) => statement.trim()).filter((statement) => statement !== '');
 }
 
+async function hasLedgerTable(db: Db): Promise<boolean> {
+  const sql = "select to_regclass('tallystick.migrations') is not null as there";
+  return (await db.query(sql)).rows[0].there;
+}
+
 async function appliedVersions(db: Db): Promise<Set<number>> {
-  const exists = await db.query("select to_regclass('tallystick.migrations') is not null as there");
-  if (!exists.rows[0].there) return new Set();
+  if (!(await hasLedgerTable(db))) return new Set();
   const result = await db.query('select version from tallystick.migrations');
   return new Set(result.rows.map((row) => row.version));
 }
@@ -139,11 +144,15 @@ const DISTRIBUTED = [
   'accounts',
   'transactions',
   'entries',
+  'grants',
+  'drawdowns',
+  'holds',
   'webhook_endpoints',
   'outbox',
   'deliveries',
 ];
-const APPEND_ONLY = ['transactions', 'entries'];
+/** The tables that nothing may be changed in. */
+export const APPEND_ONLY = ['transactions', 'entries', 'drawdowns'];
 
 /**
  * Spreads the tables over the workers of a Citus cluster by `store_id`. Citus refuses triggers

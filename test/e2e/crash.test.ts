@@ -1,13 +1,12 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
 import {
   Cluster,
+  embeddedDirectory,
   POSTGRES_BINARIES,
   run,
   type ServerProcess,
   startServer,
-  temporaryDirectory,
   until,
 } from './harness.js';
 
@@ -50,20 +49,20 @@ describe.each(engines)('the server is killed on %s', (engine) => {
       cluster = await Cluster.start();
       settings = { DATABASE_URL: await cluster.database() };
     } else {
-      settings = { TALLYSTICK_DATA_DIR: join(temporaryDirectory(), 'data') };
+      settings = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
     }
   }, 60_000);
 
   afterAll(() => cluster?.stop());
 
-  test('in four rounds under load, nothing is lost or done twice', async () => {
+  test('in three rounds under load, nothing is lost or done twice', async () => {
     const random = randomFrom(chooseSeed());
     const withKey = { ...settings, TALLYSTICK_API_KEY: KEY };
     let server = await startServer(withKey);
     let api = new Api(server.url, KEY);
     const accounts = await openAccounts(api);
     const load = new Load(accounts, random);
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const goal = load.acknowledged + 50 + random(200);
       load.start(api, { untilRefused: true });
       await until('enough is acknowledged', () => load.acknowledged >= goal);

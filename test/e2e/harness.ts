@@ -1,10 +1,19 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -23,6 +32,21 @@ export function temporaryDirectory(owner?: Owner): string {
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
   chmodSync(path, 0o700);
   temporary.add(path);
+  return path;
+}
+
+let template: Promise<string> | undefined;
+
+/** A migrated PGlite directory of one's own: a copy, because making one takes seconds. */
+export async function embeddedDirectory(): Promise<string> {
+  template ??= (async () => {
+    const path = join(temporaryDirectory(), 'data');
+    const { code, stderr } = await run(['migrate'], { TALLYSTICK_DATA_DIR: path });
+    if (code !== 0) throw new Error(stderr);
+    return path;
+  })();
+  const path = join(temporaryDirectory(), 'data');
+  cpSync(await template, path, { recursive: true });
   return path;
 }
 
@@ -175,6 +199,38 @@ export class Cluster {
     const { code, stdout, stderr } = await ended;
     if (code !== 0) throw new Error(`${program} ${values.join(' ')} failed: ${stderr}`);
     return stdout;
+  }
+}
+
+/** Holds a lock in a database that lets nothing be written, until it ends. */
+export class Blocker {
+  readonly #client: pg.Client;
+
+  private constructor(url: string) {
+    this.#client = new pg.Client(url);
+    // Its cluster may be stopped under it by a test that has failed.
+    this.#client.on('error', () => {});
+  }
+
+  static async start(url: string): Promise<Blocker> {
+    const blocker = new Blocker(url);
+    await blocker.#client.connect();
+    await blocker.#client.query('begin');
+    await blocker.#client.query('lock table tallystick.accounts in exclusive mode');
+    return blocker;
+  }
+
+  /** How many others wait for it. */
+  async waiting(): Promise<number> {
+    const { rows } = await this.#client.query(
+      "select count(*)::int as n from pg_locks where not granted and relation = 'tallystick.accounts'::regclass",
+    );
+    return rows[0].n;
+  }
+
+  async end(): Promise<void> {
+    await this.#client.query('commit');
+    await this.#client.end();
   }
 }
 

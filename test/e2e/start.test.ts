@@ -3,7 +3,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Api, KEY } from './api.js';
-import { type Ended, freePort, run, startServer, temporaryDirectory } from './harness.js';
+import {
+  type Ended,
+  embeddedDirectory,
+  freePort,
+  run,
+  startServer,
+  temporaryDirectory,
+} from './harness.js';
 
 /** Every start that cannot go on says why in one line, and changes nothing. */
 
@@ -26,7 +33,7 @@ function contentsOf(directory: string): Record<string, string> {
 
 describe('an embedded data directory', () => {
   test('serves one process at a time, and outlives one that was killed', async () => {
-    const directory = join(temporaryDirectory(), 'data');
+    const directory = await embeddedDirectory();
     const settings = { TALLYSTICK_DATA_DIR: directory, TALLYSTICK_API_KEY: KEY };
     const first = await startServer(settings);
     const account = await new Api(first.url, KEY).open('kept', '7');
@@ -52,7 +59,7 @@ describe('an embedded data directory', () => {
   test.skipIf(!existsSync('/proc/self/stat'))(
     'is taken over from a dead process whose id is in use again',
     async () => {
-      const directory = join(temporaryDirectory(), 'data');
+      const directory = await embeddedDirectory();
       writeFileSync(`${directory}.lock`, `${process.pid} 1\n`);
       const { code } = await run(['migrate'], { TALLYSTICK_DATA_DIR: directory });
       expect(code).toBe(0);

@@ -1,0 +1,404 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startServer } from './cluster.mjs';
+import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
+
+const ROUNDS = 5;
+const SECONDS = 8;
+const ACCOUNTS = 10_000;
+const CREDITS = '/v1/customer-credits';
+
+/** The sections of the benchmark; each leaves rows behind. */
+export class Suite {
+  rows = [];
+  sections = {
+    throughput: this.throughput,
+    idle: this.idle,
+    bulk: this.bulk,
+    grants: this.grants,
+    holds: this.holds,
+    sweep: this.sweep,
+    webhook: this.webhook,
+    pages: this.pages,
+    size: this.size,
+    pglite: this.pglite,
+  };
+
+  constructor(cluster) {
+    this.cluster = cluster;
+    this.psql('postgres', ['-c', 'create database tpcb']);
+    cluster.pgbench([...cluster.connection, '-i', '-q', '-s', '20', 'tpcb']);
+  }
+
+  /** Debits on many accounts and on one, each beside pgbench, in turns. */
+  async throughput() {
+    await this.withServer(async ({ url, pid }) => {
+      const ids = await openAccounts(url, ACCOUNTS);
+      const base = [];
+      const many = [];
+      const one = [];
+      load(url, { ids, seconds: SECONDS });
+      for (let round = 0; round < ROUNDS; round++) {
+        base.push(this.pgbench(16));
+        many.push(this.debits(url, ids));
+        one.push(this.debits(url, ids.slice(0, 1)));
+      }
+      this.ratio('debits on 10,000 accounts ÷ pgbench, 16 clients', many, base, 3);
+      this.ratio('debits on one account ÷ pgbench, 16 clients', one, base, 3.5);
+      const megabytes = memoryOf(pid);
+      const met = megabytes <= 250;
+      const what = 'server memory under that load (peak)';
+      this.add({ what, goal: '≤ 250 MB', value: `${megabytes} MB`, met, detail: 'VmHWM' });
+    });
+  }
+
+  async idle() {
+    await this.withServer(async ({ url }) => {
+      const ids = await openAccounts(url, 100);
+      const ours = [];
+      const theirs = [];
+      load(url, { ids, connections: 1, seconds: 3 });
+      for (let round = 0; round < ROUNDS; round++) {
+        theirs.push(this.pgbenchLatency());
+        ours.push(load(url, { ids, connections: 1, seconds: 4 }).p50);
+      }
+      const ratios = ours.map((value, i) => value / theirs[i]);
+      const value = median(ratios);
+      this.add({
+        what: 'p50 of one debit on an idle server ÷ pgbench, one client',
+        goal: '≤ 3',
+        value: value.toFixed(2),
+        met: value <= 3,
+        detail: `${median(ours).toFixed(2)} ms ÷ ${median(theirs).toFixed(2)} ms, spread ${percent(spread(ratios))}`,
+      });
+    });
+  }
+
+  async bulk() {
+    await this.withServer(async ({ url }) => {
+      const ids = await openAccounts(url, ACCOUNTS);
+      const base = [];
+      const ours = [];
+      const options = { ids, kind: 'bulk', bulk: 500, connections: 8, seconds: SECONDS };
+      load(url, options);
+      for (let round = 0; round < ROUNDS; round++) {
+        base.push(this.pgbench(16));
+        ours.push(checked(load(url, options)).rate * 500);
+      }
+      this.ratio('operations in bulk requests of 500 ÷ pgbench, 16 clients', ours, base, 5);
+    });
+  }
+
+  async grants() {
+    await this.withServer(async ({ url }) => {
+      const plain = await openAccounts(url, 1_000);
+      const granted = await openAccounts(url, 1_000);
+      await addGrants(url, granted, 20);
+      this.compare('debits on accounts with 20 open grants ÷ with none', url, granted, plain, 0.5);
+    });
+  }
+
+  async holds() {
+    await this.withServer(async ({ url }) => {
+      const ids = await openAccounts(url, ACCOUNTS);
+      const debits = [];
+      const pairs = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        debits.push(await closedLoop(128, SECONDS, (n) => debit(url, ids, n)));
+        pairs.push(await closedLoop(128, SECONDS, (n) => holdAndCapture(url, ids, n)));
+      }
+      this.ratio('hold + capture pairs ÷ single debits', pairs, debits, 0.35, 'Node generator');
+    });
+  }
+
+  /** A hundred thousand grants expire at once in a thousand accounts, while others are debited. */
+  async sweep() {
+    await this.withServer(async ({ url }) => {
+      const ids = await openAccounts(url, ACCOUNTS);
+      const granted = await openAccounts(url, 1_000);
+      await addGrants(url, granted, 100);
+      load(url, { ids, seconds: SECONDS });
+      const before = this.debits(url, ids);
+      const started = performance.now();
+      const moved = api(url, 'POST', '/v1/test/clock', { advance: 101 * 86_400 }).then(
+        (answer) => ({
+          seconds: (performance.now() - started) / 1000,
+          accounts: answer.settled.accounts,
+        }),
+      );
+      // The load blocks this process, so it runs in one of its own beside the request.
+      const during = await loadAside(url, { ids, seconds: 4 });
+      const { seconds, accounts } = await moved;
+      const what = 'debits while 100,000 grants expire in 1,000 accounts ÷ before';
+      this.ratio(
+        what,
+        [during],
+        [before],
+        0.5,
+        `per second; ${accounts} in ${seconds.toFixed(1)} s`,
+      );
+    });
+  }
+
+  async webhook() {
+    const allow = { TALLYSTICK_WEBHOOK_ALLOW: '127.0.0.1' };
+    const receiver = await startReceiver();
+    await this.withServer(async ({ url }) => {
+      const ids = await openAccounts(url, ACCOUNTS);
+      const without = [];
+      const subscribed = [];
+      load(url, { ids, seconds: SECONDS });
+      for (let round = 0; round < ROUNDS; round++) {
+        without.push(this.debits(url, ids));
+        const hook = await api(url, 'POST', '/v1/webhooks', { url: receiver.url });
+        subscribed.push(this.debits(url, ids));
+        await api(url, 'DELETE', `/v1/webhooks/${hook.id}`);
+      }
+      this.ratio('debits with one webhook endpoint ÷ with none', subscribed, without, 0.8);
+    }, allow);
+    receiver.close();
+  }
+
+  /** Reads in the middle of an account with a million entries. */
+  async pages() {
+    await this.withServer(async ({ url, database }) => {
+      const [id] = await openAccounts(url, 1);
+      this.seed(database, 1_000_000, 0);
+      const middle = await this.middleOf(database);
+      const account = `${CREDITS}/accounts/${id}`;
+      const page = `${account}/entries?limit=100&starting_after=${middle.entry}`;
+      const balance = `${account}/balance?at=${encodeURIComponent(middle.at)}`;
+      for (const [what, path] of [
+        ['p50 of an entries page in the middle of a million', page],
+        ['p50 of balance?at= in the middle of a million', balance],
+      ]) {
+        await api(url, 'GET', path);
+        const { p50 } = checked(
+          load(url, { ids: [path], kind: 'get', connections: 1, seconds: 4 }),
+        );
+        const met = p50 <= 5;
+        this.add({
+          what,
+          goal: '≤ 5 ms',
+          value: `${p50.toFixed(2)} ms`,
+          met,
+          detail: 'one client',
+        });
+      }
+    });
+  }
+
+  /** Debits with no history beside debits with ten million transactions in the tables. */
+  async size() {
+    const empty = [];
+    const full = [];
+    await this.withServer(async (small) => {
+      await this.withServer(async (large) => {
+        const few = await openAccounts(small.url, ACCOUNTS);
+        const many = await openAccounts(large.url, ACCOUNTS);
+        for (let part = 0; part < 10; part++)
+          this.seed(large.database, 1_000_000, part * 1_000_000);
+        this.psql(large.database, ['-c', 'vacuum analyze', '-c', 'checkpoint']);
+        for (const [url, ids] of [
+          [small.url, few],
+          [large.url, many],
+        ]) {
+          load(url, { ids, seconds: SECONDS });
+        }
+        for (let round = 0; round < ROUNDS; round++) {
+          empty.push(this.debits(small.url, few));
+          full.push(this.debits(large.url, many));
+        }
+      });
+    });
+    this.ratio('debits with ten million transactions ÷ with none', full, empty, 0.8);
+  }
+
+  async pglite() {
+    const directory = join(mkdtempSync(join(tmpdir(), 'tallystick-pglite-')), 'data');
+    const server = await startServer({
+      TALLYSTICK_DATA_DIR: directory,
+      TALLYSTICK_API_KEY: KEY,
+      DATABASE_URL: '',
+    });
+    try {
+      const ids = await openAccounts(server.url, 1_000);
+      load(server.url, { ids, seconds: SECONDS });
+      const rates = Array.from({ length: 3 }, () => this.debits(server.url, ids));
+      const what = 'debits on embedded PGlite, 1,000 accounts, 256 connections';
+      const detail = `per second, spread ${percent(spread(rates))}`;
+      this.add({ what, value: Math.round(median(rates)), detail });
+    } finally {
+      await server.stop();
+    }
+    verify({ TALLYSTICK_DATA_DIR: directory, DATABASE_URL: '' });
+  }
+
+  compare(what, url, ids, baseline, goal) {
+    const ours = [];
+    const base = [];
+    load(url, { ids, seconds: SECONDS });
+    for (let round = 0; round < ROUNDS; round++) {
+      base.push(this.debits(url, baseline));
+      ours.push(this.debits(url, ids));
+    }
+    this.ratio(what, ours, base, goal);
+  }
+
+  /** Runs work on a server over a fresh database, and verifies the ledger afterwards. */
+  async withServer(work, environment = {}) {
+    const database = `ledger_${this.rows.length}_${Date.now()}`;
+    this.psql('postgres', ['-c', `create database ${database}`]);
+    const DATABASE_URL = this.cluster.url(database);
+    const server = await startServer({ DATABASE_URL, TALLYSTICK_API_KEY: KEY, ...environment });
+    try {
+      await work({ ...server, database });
+    } finally {
+      await server.stop();
+    }
+    verify({ DATABASE_URL });
+  }
+
+  debits(url, ids) {
+    return checked(load(url, { ids, seconds: SECONDS })).rate;
+  }
+
+  pgbench(clients) {
+    const output = this.runPgbench(clients, SECONDS);
+    return Number(/tps = ([\d.]+)/.exec(output)[1]);
+  }
+
+  pgbenchLatency() {
+    return Number(/latency average = ([\d.]+) ms/.exec(this.runPgbench(1, 4))[1]);
+  }
+
+  runPgbench(clients, seconds) {
+    const { pgbench, connection } = this.cluster;
+    const args = ['-n', '-M', 'prepared', '-c', String(clients), '-j', clients > 1 ? '2' : '1'];
+    return pgbench([...connection, ...args, '-T', String(seconds), 'tpcb']);
+  }
+
+  seed(database, count, first) {
+    const script = new URL('./seed.sql', import.meta.url).pathname;
+    this.psql(database, [
+      '-v',
+      `count=${count}`,
+      '-v',
+      `first=${first}`,
+      '-v',
+      'who=%',
+      '-f',
+      script,
+    ]);
+  }
+
+  async middleOf(database) {
+    const sql = `select transaction_id, created_at::text from tallystick.entries
+      where seq = 500000`;
+    const [uuid, at] = this.psql(database, ['-Atc', sql]).trim().split('|');
+    const { formatEntryId, formatId } = await import('../dist/core/id.js');
+    const entry = formatEntryId(formatId('transaction', uuid), 0);
+    return { entry, at: new Date(at).toISOString() };
+  }
+
+  psql(database, args) {
+    const options = [...this.cluster.connection, '-q', '-v', 'ON_ERROR_STOP=1', '-d', database];
+    return execFileSync('psql', [...options, ...args], { encoding: 'utf8' });
+  }
+
+  /** The median of the ratios of neighbouring runs, with their spread. */
+  ratio(what, ours, base, goal, note = 'per second') {
+    const ratios = ours.map((value, i) => value / base[i]);
+    const value = median(ratios);
+    this.add({
+      what,
+      goal: `≥ ${goal}`,
+      value: value.toFixed(2),
+      met: value >= goal,
+      detail: `${Math.round(median(ours))} ÷ ${Math.round(median(base))} ${note}, spread ${percent(spread(ratios))}`,
+    });
+  }
+
+  add(row) {
+    this.rows.push(row);
+    process.stdout.write(`  ${row.what}: ${row.value} (${row.detail})\n`);
+  }
+}
+
+function percent(value) {
+  return `${Math.round(value * 100)} %`;
+}
+
+/** Only successes count: a fast refusal is no result. */
+function checked(result) {
+  if (result.failed > 0) throw new Error(`${result.failed} requests failed.`);
+  return result;
+}
+
+function verify(environment) {
+  const script = new URL('../dist/cli/main.js', import.meta.url).pathname;
+  execFileSync(process.execPath, [script, 'verify'], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+async function addGrants(url, ids, count) {
+  for (let number = 0; number < count; number++) {
+    for (let start = 0; start < ids.length; start += 500) {
+      const operations = ids.slice(start, start + 500).map((id) => ({
+        op: 'credit',
+        account_id: id,
+        amount: '1000000000',
+        reference: 'grant',
+        idempotency_key: `grant_${id}_${number}`,
+        expires_at: new Date(Date.now() + (number + 1) * 86_400_000).toISOString(),
+      }));
+      await api(url, 'POST', `${CREDITS}/batch`, { operations });
+    }
+  }
+}
+
+/** Runs work with so many callers at once for some seconds; counts what was done a second. */
+async function closedLoop(callers, seconds, work) {
+  const started = performance.now();
+  const end = started + seconds * 1000;
+  let done = 0;
+  const caller = async () => {
+    while (performance.now() < end) {
+      await work(`${started}_${done}_${Math.random()}`);
+      done++;
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return done / seconds;
+}
+
+function debit(url, ids, key) {
+  const id = ids[Math.floor(Math.random() * ids.length)];
+  const body = { amount: '1', reference: 'call', idempotency_key: key };
+  return api(url, 'POST', `${CREDITS}/accounts/${id}/debit`, body);
+}
+
+async function holdAndCapture(url, ids, key) {
+  const id = ids[Math.floor(Math.random() * ids.length)];
+  const body = { amount: '2', reference: 'call', idempotency_key: key };
+  const hold = await api(url, 'POST', `${CREDITS}/accounts/${id}/holds`, body);
+  const capture = { amount: '1', idempotency_key: key };
+  await api(url, 'POST', `${CREDITS}/holds/${hold.id}/capture`, capture);
+}
+
+/** A receiver in a process of its own, as a user's would be. */
+async function startReceiver() {
+  const { spawn } = await import('node:child_process');
+  const source = `require('node:http').createServer((request, response) => {
+    request.resume().on('end', () => response.end('ok'));
+  }).listen(0, '127.0.0.1', function () { console.log(this.address().port); })`;
+  const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = await new Promise((resolve) =>
+    child.stdout.once('data', (text) => resolve(Number(text))),
+  );
+  return { url: `http://127.0.0.1:${port}/`, close: () => child.kill() };
+}

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
+import {
+  Blocker,
+  Cluster,
+  embeddedDirectory,
+  POSTGRES_BINARIES,
+  run,
+  startServer,
+  until,
+} from './harness.js';
+
+/** SIGTERM: what is in flight is answered, nothing new is taken, and the exit code is 0. */
+
+describe.skipIf(POSTGRES_BINARIES === undefined)('a server on PostgreSQL', () => {
+  let cluster: Cluster;
+  let url: string;
+
+  beforeAll(async () => {
+    cluster = await Cluster.start();
+    url = await cluster.database();
+  }, 60_000);
+
+  afterAll(() => cluster.stop());
+
+  test('that is told to stop first answers what is in flight', async () => {
+    const server = await startServer({ DATABASE_URL: url, TALLYSTICK_API_KEY: KEY });
+    const api = new Api(server.url, KEY);
+    const accounts = [await api.open('first', '100'), await api.open('second', '100')];
+    const debit = (account: string, key: string) =>
+      api.post(`/accounts/${account}/debit`, { amount: '1', reference: 'r', idempotency_key: key });
+    const blocker = await Blocker.start(url);
+    // One debit occupies each lane, and the rest waits: all are in flight for certain.
+    const debits = [];
+    for (const [lane, account] of accounts.entries()) {
+      debits.push(debit(account, `lane ${lane}`));
+      await until('a lane waits', async () => (await blocker.waiting()) === lane + 1);
+    }
+    for (let i = 0; i < 38; i++) debits.push(debit(accounts[0]!, `in flight ${i}`));
+    await until('the others wait', async () => {
+      const metrics = await (await fetch(`${server.url}/metrics`)).text();
+      return /^tallystick_commands_waiting 38$/m.test(metrics);
+    });
+    const ended = server.kill('SIGTERM');
+    await until('nothing new is taken', () =>
+      fetch(`${server.url}/livez`).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await blocker.end();
+    const answers = await Promise.all(debits);
+    expect(answers.map(({ status }) => status)).toEqual(Array(40).fill(201));
+    const { code, signal } = await ended;
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+  }, 30_000);
+});
+
+const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
+
+describe.each(engines)('a busy server on %s', (engine) => {
+  let cluster: Cluster | undefined;
+  let settings: Record<string, string>;
+
+  beforeAll(async () => {
+    if (engine === 'PostgreSQL') cluster = await Cluster.start();
+    settings =
+      cluster === undefined
+        ? { TALLYSTICK_DATA_DIR: await embeddedDirectory() }
+        : { DATABASE_URL: await cluster.database() };
+  }, 60_000);
+
+  afterAll(() => cluster?.stop());
+
+  test('that is told to stop loses nothing, and soon ends with 0', async () => {
+    const withKey = { ...settings, TALLYSTICK_API_KEY: KEY };
+    const first = await startServer(withKey);
+    const api = new Api(first.url, KEY);
+    const account = await api.open('busy', '100000');
+    const load = new Load([account], randomFrom(chooseSeed()));
+    load.start(api, { untilRefused: true });
+    await until('it is busy', () => load.acknowledged >= 100);
+    const toldAt = performance.now();
+    const { code } = await first.kill('SIGTERM');
+    expect(code).toBe(0);
+    // Well below the ten seconds after which it would cut connections off.
+    expect(performance.now() - toldAt).toBeLessThan(8_000);
+    await load.stop();
+    const second = await startServer(withKey);
+    const again = new Api(second.url, KEY);
+    await load.retry(again);
+    expect(load.wrong).toEqual([]);
+    expect(await load.missing(again)).toEqual([]);
+    expect(await again.balance(account)).toBe(load.expected(account, 100_000));
+    await second.kill('SIGTERM');
+    expect((await run(['verify'], settings)).code).toBe(0);
+  }, 60_000);
+});

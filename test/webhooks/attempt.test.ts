@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AddressGuard, parseAllowList } from '../../src/ledger/address.js';
+import { attempt, retryAfterOf } from '../../src/ledger/attempt.js';
+import { type Answer, startReceiver } from './harness.js';
+
+let receiver: Awaited<ReturnType<typeof startReceiver>>;
+let answer: Answer;
+const guard = new AddressGuard(parseAllowList('127.0.0.1'));
+
+beforeAll(async () => {
+  receiver = await startReceiver((received, response) => answer(received, response));
+});
+afterAll(() => receiver.close());
+
+const post = (timeout = 2_000, headerSets: Record<string, string>[] = [{}]) =>
+  attempt(guard, { url: receiver.url, body: '{"a":1}', headerSets, timeout });
+
+describe('an attempt', () => {
+  test('follows no redirect', async () => {
+    answer = (_, response) => response.writeHead(302, { location: receiver.url }).end();
+    const before = receiver.got.length;
+    expect((await post()).attempt.response_status).toBe(302);
+    expect(receiver.got.length).toBe(before + 1);
+  });
+
+  test('ends at its time-out, however the receiver drags it out', async () => {
+    answer = () => {};
+    const silent = await post(200);
+    expect(silent.attempt).toMatchObject({ response_status: null });
+    expect(silent.attempt.error).toContain('200 ms');
+    answer = (_, response) => {
+      response.writeHead(200);
+      const drip = setInterval(() => response.write('.'), 20);
+      response.on('close', () => clearInterval(drip));
+    };
+    const dripping = await post(300);
+    expect(dripping.attempt.response_status).toBeNull();
+    expect(dripping.attempt.latency_ms).toBeGreaterThanOrEqual(290);
+  });
+
+  test('reads no more of an answer than it must', async () => {
+    let sent = 0;
+    answer = (_, response) => {
+      response.writeHead(200);
+      const chunk = Buffer.alloc(64 * 1024);
+      const more = () => {
+        sent += chunk.length;
+        if (!response.destroyed) response.write(chunk, () => setImmediate(more));
+      };
+      more();
+    };
+    expect((await post()).attempt.response_status).toBe(200);
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test('tells why nobody answered', async () => {
+    const { attempt: made } = await attempt(guard, {
+      url: 'http://127.0.0.1:1/',
+      body: '{}',
+      headerSets: [{}],
+      timeout: 2_000,
+    });
+    expect(made).toMatchObject({ response_status: null });
+    expect(made.error).toContain('ECONNREFUSED');
+  });
+
+  test('tries the other secret at once, where the first is refused', async () => {
+    answer = ({ headers }, response) => {
+      response.statusCode = headers['creem-signature'] === 'old' ? 200 : 401;
+      response.end();
+    };
+    const sets = [{ 'creem-signature': 'new' }, { 'creem-signature': 'old' }];
+    expect((await post(2_000, sets)).attempt.response_status).toBe(200);
+    expect((await post(2_000, sets.slice(0, 1))).attempt.response_status).toBe(401);
+  });
+
+  test('passes on how long it is to stay away', async () => {
+    answer = (_, response) => response.writeHead(429, { 'retry-after': '7' }).end();
+    expect((await post()).retryAfter).toBe(7_000);
+  });
+});
+
+test.each([
+  ['0', 0],
+  ['120', 120_000],
+  ['99999999', 86_400_000],
+  ['Thu, 01 Jan 1970 00:00:10 GMT', 10_000],
+  ['soon', null],
+  [undefined, null],
+])('Retry-After %s is %s ms', (text, expected) => {
+  expect(retryAfterOf(text, 0)).toBe(expected);
+});
