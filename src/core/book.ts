@@ -38,6 +38,7 @@ class Booking {
   readonly #entries: Entry[];
   readonly #drawdowns: Drawdown[] = [];
   #createdAt: number;
+  #excess: Refusal | undefined;
 
   constructor(state: BookState, draft: Draft) {
     this.#state = state;
@@ -64,6 +65,7 @@ class Booking {
         if (refusal !== undefined) return { refusal };
       }
     }
+    if (this.#excess !== undefined) return { refusal: this.#excess };
     const transaction = this.#transaction();
     const accounts = [...this.#accounts.values()];
     const grants = [...this.#grants.values()];
@@ -78,7 +80,8 @@ class Booking {
       return undefined;
     }
     const balance = account.balance + amount;
-    if (balance > AMOUNT_MAX) return tooLarge();
+    // A debit that is not covered comes first in the table of errors, and later in the order.
+    if (balance > AMOUNT_MAX) this.#excess ??= tooLarge();
     const refusal = this.#fund(line, account, posting);
     if (refusal !== undefined) return refusal;
     // Funding may have changed the account's number of open grants.

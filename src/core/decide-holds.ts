@@ -73,7 +73,7 @@ export function decideCapture(state: State, command: CaptureCommand): Decision {
   if (amount === 0n || (amount < wanted && command.overage === 'refuse')) {
     return refused(uncovered(wanted, amount));
   }
-  const kept = afterCapture(hold, account, amount, command.final);
+  const kept = afterCapture(found, amount, command.final, instantOf(state, account));
   const decision = posted(
     { ...state, accounts: new Map([...state.accounts, [account.id, kept.account]]) },
     captureDraft(state, command, hold, parts),
@@ -111,15 +111,14 @@ function merged(parts: readonly Part[]): Part[] {
 
 /** The hold and its account after a capture: the rest stays held, or is released. */
 function afterCapture(
-  hold: Hold,
-  account: Account,
+  { hold, account }: { hold: Hold; account: Account },
   amount: bigint,
   final: boolean,
+  updatedAt: number,
 ): { hold: Hold; account: Account } {
   const captured = hold.captured + amount;
-  const updatedAt = account.postedAt;
   if (hold.status === 'expired') {
-    const status = final ? 'captured' : 'expired';
+    const status = final || captured >= hold.amount ? 'captured' : 'expired';
     return { hold: { ...hold, captured, status, updatedAt }, account };
   }
   const pins = leaveOf(hold.pins, amount);

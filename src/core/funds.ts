@@ -76,7 +76,7 @@ export function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
 
 /** What can be used at an instant, part by part, in the order of use. */
 export function usableParts({ account, grants, holds }: Funds, at: number): Part[] {
-  const pinned = pinnedBy(holds);
+  const pinned = pinnedBy(holds.filter((hold) => hold.expiresAt > at));
   const poolRank = rankOfPool(account);
   const parts: Part[] = [];
   let pool = account.balance - (pinned.get(null) ?? 0n);
@@ -143,8 +143,10 @@ export function positionOf({ account, grants, holds }: Funds, at: number): Posit
   let next: { amount: bigint; at: number } | null = null;
   for (const grant of grants) {
     const end = endOf(grant);
-    if (end <= at) ended += grant.remaining - (pinned.get(grant.id) ?? 0n);
-    else if (grant.effectiveAt > at) pending += grant.remaining;
+    const free = grant.remaining - (pinned.get(grant.id) ?? 0n);
+    if (end <= at) ended += free;
+    // A clock that was set back can make what is held one that is still to come.
+    else if (grant.effectiveAt > at) pending += free;
     if (end <= at || end === Infinity || grant.remaining === 0n) continue;
     if (next === null || end < next.at) next = { amount: grant.remaining, at: end };
     else if (end === next.at) next = { amount: next.amount + grant.remaining, at: end };

@@ -54,7 +54,6 @@ export class Batch {
       this.opened.set(account.id, account);
       this.#names.set(nameOwnerKey(account.customerId, account.name), account);
     }
-    if (decision.kind === 'hold') this.#holdKeys.set(decision.hold.key, decision.hold);
     this.#apply(decision.changes);
     for (const { id } of decision.changes.accounts) this.#settle(id);
     if (decision.kind === 'grant') this.#settle(decision.grant.accountId);
@@ -87,6 +86,8 @@ export class Batch {
     for (const hold of holds) {
       this.holds.set(hold.id, hold);
       group(this.#holds, hold.accountId).set(hold.id, hold);
+      // A replay of its key answers with the hold as it is by then.
+      this.#holdKeys.set(hold.key, hold);
     }
   }
 
