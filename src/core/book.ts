@@ -56,14 +56,18 @@ class Booking {
 
   run(): Booked {
     const { postings } = this.#draft;
+    let excess: Refusal | undefined;
     for (const credits of [true, false]) {
       for (let line = 0; line < postings.length; line++) {
         const posting = postings[line]!;
         if (posting.amount > 0n !== credits) continue;
         const refusal = this.#place(line, posting);
-        if (refusal !== undefined) return { refusal };
+        if (refusal?.code === 'balance_limit_exceeded') excess ??= refusal;
+        else if (refusal !== undefined) return { refusal };
       }
     }
+    // Insufficient balance is the earlier row of the error table, though credits come first.
+    if (excess !== undefined) return { refusal: excess };
     const transaction = this.#transaction();
     const accounts = [...this.#accounts.values()];
     const grants = [...this.#grants.values()];
@@ -78,7 +82,6 @@ class Booking {
       return undefined;
     }
     const balance = account.balance + amount;
-    if (balance > AMOUNT_MAX) return tooLarge();
     const refusal = this.#fund(line, account, posting);
     if (refusal !== undefined) return refusal;
     // Funding may have changed the account's number of open grants.
@@ -86,7 +89,7 @@ class Booking {
     const version = account.version + 1;
     this.#accounts.set(accountId, { ...funded, version, balance, postedAt: this.#createdAt });
     this.#entries[line] = { line, accountId, amount, seq: version, balanceAfter: balance };
-    return undefined;
+    return balance > AMOUNT_MAX ? tooLarge() : undefined;
   }
 
   /** Draws what a line takes, or puts back what it returns; refuses what is not covered. */
@@ -150,11 +153,16 @@ class Booking {
       reversalOf,
       createdAt: this.#createdAt,
       entries: this.#entries,
-      drawdowns: this.#drawdowns,
+      // A replay reads them in this order, and answers as the first time.
+      drawdowns: this.#drawdowns.sort(compareDrawdowns),
       holdId,
       metadata,
     };
   }
+}
+
+function compareDrawdowns(a: Drawdown, b: Drawdown): number {
+  return a.line - b.line || (a.grantId < b.grantId ? -1 : 1);
 }
 
 export function uncovered(needed: bigint, available: bigint): Refusal {
