@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServer } from './cluster.mjs';
-import { api, KEY, load, median, memoryOf, openAccounts, spread } from './load.mjs';
+import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
 const ROUNDS = 5;
 const SECONDS = 8;
@@ -19,6 +19,7 @@ export class Suite {
     bulk: this.bulk,
     grants: this.grants,
     holds: this.holds,
+    sweep: this.sweep,
     webhook: this.webhook,
     pages: this.pages,
     size: this.size,
@@ -109,6 +110,35 @@ export class Suite {
         pairs.push(await closedLoop(128, SECONDS, (n) => holdAndCapture(url, ids, n)));
       }
       this.ratio('hold + capture pairs ÷ single debits', pairs, debits, 0.35, 'Node generator');
+    });
+  }
+
+  /** A hundred thousand grants expire at once in a thousand accounts, while others are debited. */
+  async sweep() {
+    await this.withServer(async ({ url }) => {
+      const ids = await openAccounts(url, ACCOUNTS);
+      const granted = await openAccounts(url, 1_000);
+      await addGrants(url, granted, 100);
+      load(url, { ids, seconds: SECONDS });
+      const before = this.debits(url, ids);
+      const started = performance.now();
+      const moved = api(url, 'POST', '/v1/test/clock', { advance: 101 * 86_400 }).then(
+        (answer) => ({
+          seconds: (performance.now() - started) / 1000,
+          accounts: answer.settled.accounts,
+        }),
+      );
+      // The load blocks this process, so it runs in one of its own beside the request.
+      const during = await loadAside(url, { ids, seconds: 4 });
+      const { seconds, accounts } = await moved;
+      const what = 'debits while 100,000 grants expire in 1,000 accounts ÷ before';
+      this.ratio(
+        what,
+        [during],
+        [before],
+        0.5,
+        `per second; ${accounts} in ${seconds.toFixed(1)} s`,
+      );
     });
   }
 

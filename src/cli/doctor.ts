@@ -111,15 +111,15 @@ export function checkDurability(inspection: Inspection): Finding[] {
   ];
 }
 
-export function checkAppendOnly({ guarded, mayChange, role }: Inspection): Finding {
-  if (guarded.length === 2) {
-    return finding('append-only', 'ok', `triggers refuse changes of ${guarded.join(' and ')}`);
+export function checkAppendOnly({ unguarded, mayChange, role }: Inspection): Finding {
+  if (unguarded.length === 0) {
+    return finding('append-only', 'ok', 'triggers refuse to change what was posted');
   }
   if (!mayChange) return finding('append-only', 'ok', `the role ${role} may not change them`);
   return finding(
     'append-only',
     'fail',
-    `the triggers are gone and the role ${role} may change what was posted. Restore them (sql/0002_append_only.sql), or revoke UPDATE and DELETE on transactions and entries from it.`,
+    `nothing keeps the role ${role} from changing ${unguarded.join(', ')}: a trigger is gone. Restore it (see sql/), or revoke UPDATE and DELETE from the role.`,
   );
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { SCOPES } from '../ledger/index.js';
 import { deliver } from './delivery.js';
 import { doctor } from './doctor.js';
 import { explain } from './exit.js';
@@ -57,7 +58,7 @@ command(keys, 'create', 'create an API key, and show it once')
   )
   .option('--store <name>', 'its store, created where it is missing', 'default')
   .option('--name <name>', 'what the key is for', 'unnamed')
-  .option('--scope <scope>', 'credits:read, credits:write or *; may be repeated', collectScope)
+  .option('--scope <scope>', `${SCOPES.join(', ')}; may be repeated`, collectScope)
   .action((flags: Flags & CreateFlags) => createKey(settingsOf(flags), flags));
 
 command(keys, 'list', 'list all keys, without the keys themselves').action(

@@ -22,7 +22,7 @@ export async function serve(settings: Settings, flags: OutputFlags): Promise<voi
   const log = createLog(settings);
   const delivery = readDelivery(process.env);
   const engine = await openEngine(settings);
-  const ledger = new Ledger(engine, delivery.guard);
+  const ledger = new Ledger(engine, delivery.guard, settings.expiringAheadMs);
   let draining = false;
   try {
     await migrate(engine);

@@ -1,4 +1,4 @@
-import { keyFault } from '../ledger/index.js';
+import { keyFault, parseDuration } from '../ledger/index.js';
 
 /** Settings come from flags, then from the environment, under the same names. */
 
@@ -12,6 +12,8 @@ export interface Settings {
   readonly port: number;
   readonly apiKey: string | undefined;
   readonly logLevel: LogLevel;
+  /** How long before its expiry a grant is announced, in milliseconds. */
+  readonly expiringAheadMs: number;
 }
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -37,6 +39,7 @@ export function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Settings {
     port: port(read(flags.port, 'PORT') ?? '4400'),
     apiKey: apiKey(read(flags.apiKey, 'TALLYSTICK_API_KEY')),
     logLevel: logLevel(read(flags.logLevel, 'LOG_LEVEL') ?? 'info'),
+    expiringAheadMs: expiringAhead(env.TALLYSTICK_EXPIRING_AHEAD || '7d'),
   };
 }
 
@@ -56,6 +59,14 @@ function apiKey(text: string | undefined): string | undefined {
   const fault = text === undefined ? undefined : keyFault(text);
   if (fault !== undefined) throw new UsageError(`TALLYSTICK_API_KEY cannot be used: ${fault}.`);
   return text;
+}
+
+function expiringAhead(text: string): number {
+  const duration = parseDuration(text);
+  if (duration !== undefined) return duration;
+  throw new UsageError(
+    `TALLYSTICK_EXPIRING_AHEAD must be a duration such as 30m, 6h or 7d, not "${text}".`,
+  );
 }
 
 function logLevel(text: string): LogLevel {

@@ -77,6 +77,10 @@ export function limit(max: number, standard: number) {
 // An unencoded + arrives as a space, so it is taken for one before an offset.
 const INSTANT = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+ -]\d\d:\d\d))?$/;
 
+// ISO 8601 has a year 0 and an offset can lead past year 9999; PostgreSQL reads neither.
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
 /**
  * Reads an ISO 8601 date-time with an offset, or a date as its UTC midnight (contract Q10).
  *
@@ -89,7 +93,7 @@ export function parseInstant(value: string): number | undefined {
   // Some engines read 30 February as 2 March.
   if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(match[1]!)) return undefined;
   const instant = Date.parse(value.replace(' ', '+'));
-  return Number.isNaN(instant) ? undefined : instant;
+  return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : undefined;
 }
 
 export const instant = z

@@ -38,6 +38,7 @@ class Booking {
   readonly #entries: Entry[];
   readonly #drawdowns: Drawdown[] = [];
   #createdAt: number;
+  #excess: Refusal | undefined;
 
   constructor(state: BookState, draft: Draft) {
     this.#state = state;
@@ -56,18 +57,15 @@ class Booking {
 
   run(): Booked {
     const { postings } = this.#draft;
-    let excess: Refusal | undefined;
     for (const credits of [true, false]) {
       for (let line = 0; line < postings.length; line++) {
         const posting = postings[line]!;
         if (posting.amount > 0n !== credits) continue;
         const refusal = this.#place(line, posting);
-        if (refusal?.code === 'balance_limit_exceeded') excess ??= refusal;
-        else if (refusal !== undefined) return { refusal };
+        if (refusal !== undefined) return { refusal };
       }
     }
-    // Insufficient balance is the earlier row of the error table, though credits come first.
-    if (excess !== undefined) return { refusal: excess };
+    if (this.#excess !== undefined) return { refusal: this.#excess };
     const transaction = this.#transaction();
     const accounts = [...this.#accounts.values()];
     const grants = [...this.#grants.values()];
@@ -82,6 +80,8 @@ class Booking {
       return undefined;
     }
     const balance = account.balance + amount;
+    // A debit that is not covered comes first in the table of errors, and later in the order.
+    if (balance > AMOUNT_MAX) this.#excess ??= tooLarge();
     const refusal = this.#fund(line, account, posting);
     if (refusal !== undefined) return refusal;
     // Funding may have changed the account's number of open grants.
@@ -89,7 +89,7 @@ class Booking {
     const version = account.version + 1;
     this.#accounts.set(accountId, { ...funded, version, balance, postedAt: this.#createdAt });
     this.#entries[line] = { line, accountId, amount, seq: version, balanceAfter: balance };
-    return balance > AMOUNT_MAX ? tooLarge() : undefined;
+    return undefined;
   }
 
   /** Draws what a line takes, or puts back what it returns; refuses what is not covered. */

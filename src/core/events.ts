@@ -6,7 +6,7 @@ import type { Account, Entry, Grant, Store, Transaction } from './model.js';
  * Pure: the ids of events come in from outside.
  */
 
-/** Creem's closed enum (contract 3.2): an endpoint may name any, most of which never happen here. */
+/** Creem's closed enum (contract 3.2): an endpoint may name any, and most never happen here. */
 export const CREEM_EVENTS = [
   'checkout.completed',
   'refund.created',

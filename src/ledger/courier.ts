@@ -39,12 +39,16 @@ export interface CourierParts {
 }
 
 /** The shortest time between two visits to the database: what ends meanwhile is settled as one. */
-const VISIT_GAP_MS = 10;
+const VISIT_GAP_MS = 25;
 const VISIT_GAP_BUSY_MS = 100;
 const VISIT_GAP_FAILED_MS = 200;
 /** How often an idle endpoint is looked at again before its lease is given back. */
 const LINGER_MS = [100, 200, 400];
 const FETCH_MAX = 500;
+/** How many attempts an endpoint that only fails gets in a window: ten a second. */
+const STRUGGLING_ATTEMPTS = 1;
+/** How often it is asked whether an earlier failure is due again. */
+const DUE_GAP_MS = 100;
 const LEASE_MARGIN_MS = 2_000;
 const STOP_GRACE_MS = 10_000;
 
@@ -62,6 +66,7 @@ export class Courier {
   #results: { event: DueEvent; result: Result }[] = [];
   #gone = false;
   #stopped = false;
+  #lookedForDueAt = Number.NEGATIVE_INFINITY;
   #windowStart = 0;
   #windowAttempts = 0;
   #notify: () => void = () => {};
@@ -162,14 +167,18 @@ export class Courier {
     const { storeId, id } = this.#endpoint;
     // What is known already comes again until it is settled, so there must be room beyond it.
     const limit = Math.min(this.#queue.known + settings.concurrency * 4, FETCH_MAX);
+    const now = performance.now();
+    const looksForDue = now - this.#lookedForDueAt >= DUE_GAP_MS;
+    if (looksForDue) this.#lookedForDueAt = now;
     const [fresh, due] = await Promise.all([
       readFresh(db, storeId, id, limit),
-      readDue(db, storeId, id, limit),
+      looksForDue ? readDue(db, storeId, id, limit) : [],
     ]);
-    if (fresh.length + due.length > 0) await this.#refresh();
     const first = settings.schedule[0]!;
     const ripe = first === 0 ? fresh : fresh.filter((event) => isRipe(event, first));
-    return this.#queue.add(due) + this.#queue.add(ripe) > 0;
+    const added = this.#queue.add(due) + this.#queue.add(ripe);
+    if (added > 0) await this.#refresh();
+    return added > 0;
   }
 
   /** Reads the endpoint after its events, so that a change made before them is not missed. */
@@ -200,6 +209,7 @@ export class Courier {
       this.#windowStart = now;
       this.#windowAttempts = 0;
     }
+    if (this.#health.struggles) return this.#windowAttempts >= STRUGGLING_ATTEMPTS;
     return this.#windowAttempts >= PACED_ATTEMPTS && this.#parts.pace.busy;
   }
 
@@ -226,7 +236,8 @@ export class Courier {
   }
 
   async #settle(): Promise<void> {
-    const results = this.#results;
+    // A copy, for attempts go on ending while these are written.
+    const results = [...this.#results];
     if (results.length === 0) return;
     const { db } = this.#parts;
     const { storeId, id } = this.#endpoint;

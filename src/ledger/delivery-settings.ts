@@ -1,4 +1,5 @@
 import { type AllowList, parseAllowList } from './address.js';
+import { parseDuration } from './duration.js';
 
 /** How webhooks are delivered; durations are in milliseconds. */
 export interface DeliverySettings {
@@ -16,8 +17,8 @@ export interface DeliverySettings {
 /** A setting that cannot be used; its message is one line for the operator. */
 export class DeliverySettingsError extends Error {}
 
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const DAY = UNITS.d;
+const SECOND = 1_000;
+const DAY = 86_400_000;
 const ATTEMPTS_MAX = 15;
 const TIMEOUT_MS_MAX = 60_000;
 const CONCURRENCY_MAX = 256;
@@ -35,7 +36,7 @@ export function readDeliverySettings(env: Record<string, string | undefined>): D
     retention: duration(
       'TALLYSTICK_WEBHOOK_RETENTION',
       read('TALLYSTICK_WEBHOOK_RETENTION', '30d'),
-      { min: UNITS.s, max: 3_650 * DAY },
+      { min: SECOND, max: 3_650 * DAY },
     ),
     allow: allowList(read('TALLYSTICK_WEBHOOK_ALLOW', '')),
   };
@@ -50,9 +51,8 @@ function schedule(text: string): number[] {
 
 /** Reads a duration such as 500ms, 30s, 5m, 6h or 30d. */
 function duration(name: string, text: string, { min, max }: { min: number; max: number }): number {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text.trim());
-  const value = match && Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
-  if (value !== null && value >= min && value <= max) return value;
+  const value = parseDuration(text);
+  if (value !== undefined && value >= min && value <= max) return value;
   throw new DeliverySettingsError(
     `${name} must be made of durations such as 500ms, 30s, 5m, 6h or 30d, in range; "${text}" is not one.`,
   );

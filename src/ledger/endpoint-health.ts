@@ -7,6 +7,7 @@ export interface DeliveryLog {
 }
 
 const FAILURES_TO_MARK = 5;
+const FAILURES_TO_SLOW_DOWN = 10;
 const LONG_FAILING_MS = 24 * 60 * 60 * 1000;
 
 /** Notes since when an endpoint has failed, which its owner is shown. */
@@ -19,6 +20,11 @@ export class EndpointHealth {
   constructor(db: Db, log: DeliveryLog) {
     this.#db = db;
     this.#log = log;
+  }
+
+  /** Whether it has failed so often in a row that it is spared more than a few attempts. */
+  get struggles(): boolean {
+    return this.#failures >= FAILURES_TO_SLOW_DOWN;
   }
 
   /**

@@ -38,6 +38,7 @@ export {
   DeliverySettingsError,
   readDeliverySettings,
 } from './delivery-settings.js';
+export { parseDuration } from './duration.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -53,11 +54,11 @@ export {
   type EntryFilter,
   type EntryPlace,
   type HistoryEntry,
-  invalidCursor,
   Ledger,
   type Listed,
   type Page,
 } from './ledger.js';
+export { invalidCursor } from './lookup.js';
 export { Pace } from './pace.js';
 export * from './requests.js';
 export { signedHeaders } from './signature.js';

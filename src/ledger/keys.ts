@@ -113,6 +113,8 @@ interface Cached {
 export class KeyRing {
   readonly #db: Db;
   readonly #cache = new Map<string, Cached>();
+  /** Questions that are on their way; many requests at once ask the database only once. */
+  readonly #asking = new Map<string, { answer: Promise<Access | undefined>; askedAt: number }>();
   readonly #lastUsed = new Map<Uuid, number>();
 
   constructor(db: Db) {
@@ -135,8 +137,21 @@ export class KeyRing {
     return cached.access;
   }
 
-  async #ask(hashed: string): Promise<Access | undefined> {
+  #ask(hashed: string): Promise<Access | undefined> {
     const askedAt = performance.now();
+    const earlier = this.#asking.get(hashed);
+    // An answer must be no older than any other that is used, however long it takes.
+    if (earlier !== undefined && askedAt - earlier.askedAt < KEY_MAX_AGE_MS) return earlier.answer;
+    const asked = { answer: this.#read(hashed, askedAt), askedAt };
+    this.#asking.set(hashed, asked);
+    const forget = () => {
+      if (this.#asking.get(hashed) === asked) this.#asking.delete(hashed);
+    };
+    asked.answer.then(forget, forget);
+    return asked.answer;
+  }
+
+  async #read(hashed: string, askedAt: number): Promise<Access | undefined> {
     const bytes = Buffer.from(hashed, 'hex');
     const key = await findKey(this.#db, bytes);
     const access = key && (await this.#access(key, bytes));

@@ -1,9 +1,6 @@
 import type { Command } from '../core/command.js';
-import { type Refusal, RefusalError, refuse } from '../core/errors.js';
-import { type Position, positionOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
-import { hasParts } from '../core/state.js';
+import type { Account, Store, Transaction } from '../core/model.js';
 import { advanceClock, readClockOf, setClock } from '../store/clock.js';
 import type { Engine } from '../store/db.js';
 import {
@@ -20,18 +17,12 @@ import {
   readBalanceAt,
   readTransaction,
 } from '../store/read.js';
-import {
-  listGrants,
-  listHolds,
-  readFunds,
-  readGrant,
-  readHold,
-  readNow,
-  readUnusableAt,
-} from '../store/read-funds.js';
+import { readUnusableAt } from '../store/read-funds.js';
 import { AddressGuard } from './address.js';
 import { Batcher } from './batcher.js';
 import type { Outcome } from './commit.js';
+import { FundReads } from './fund-reads.js';
+import { checkCursors, found, invalidCursor, NO_ACCOUNT, NO_TRANSACTION } from './lookup.js';
 import {
   creditCommand,
   debitCommand,
@@ -62,6 +53,7 @@ export interface EntryPlace {
 export class Ledger {
   readonly engine: Engine;
   readonly webhooks: Webhooks;
+  readonly funds: FundReads;
   readonly announceAheadMs: number;
   readonly #batcher: Batcher;
   #commands = 0;
@@ -78,6 +70,7 @@ export class Ledger {
   ) {
     this.engine = engine;
     this.announceAheadMs = announceAheadMs;
+    this.funds = new FundReads(engine.reader);
     this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
     this.#batcher = new Batcher(engine, () => this.#onEvents());
   }
@@ -151,18 +144,6 @@ export class Ledger {
     return listAccounts(reader, store.id, filter, page);
   }
 
-  /** What the account has now: whether or not anything due has been settled yet. */
-  async position(store: Store, id: Uuid): Promise<{ account: Account; position: Position }> {
-    const account = await this.account(store, id);
-    if (!hasParts(account)) {
-      const { balance } = account;
-      const position = { balance, held: 0n, available: balance, pending: 0n, expiringNext: null };
-      return { account, position };
-    }
-    const funds = found(await readFunds(this.engine.reader, store.id, id), NO_ACCOUNT);
-    return { account: funds.account, position: positionOf(funds, funds.now) };
-  }
-
   /** The balance that the account had at an instant, in milliseconds since the Unix epoch. */
   async balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
     const account = await this.account(store, id);
@@ -173,45 +154,6 @@ export class Ledger {
       at >= account.postedAt ? account.balance : await readBalanceAt(reader, store.id, account, at);
     if (!account.hasGrants) return posted;
     return posted - (await readUnusableAt(reader, store.id, id, at));
-  }
-
-  /** @throws {RefusalError} where there is no such hold, or a cursor is none of this account. */
-  async hold(store: Store, id: Uuid): Promise<{ hold: Hold; now: number }> {
-    const { reader } = this.engine;
-    const hold = found(await readHold(reader, store.id, id), NO_HOLD);
-    return { hold, now: await readNow(reader, store.id) };
-  }
-
-  async holds(
-    store: Store,
-    accountId: Uuid,
-    status: string | undefined,
-    page: Page<Uuid>,
-  ): Promise<Listed<Hold> & { now: number }> {
-    const { reader } = this.engine;
-    await this.account(store, accountId);
-    await checkCursors(page, async (id) => {
-      const hold = await readHold(reader, store.id, id);
-      return hold?.accountId === accountId;
-    });
-    const now = await readNow(reader, store.id);
-    return { now, ...(await listHolds(reader, store.id, { accountId, status, now }, page)) };
-  }
-
-  async grants(
-    store: Store,
-    accountId: Uuid,
-    status: string | undefined,
-    page: Page<Uuid>,
-  ): Promise<Listed<Grant> & { now: number }> {
-    const { reader } = this.engine;
-    await this.account(store, accountId);
-    await checkCursors(page, async (id) => {
-      const grant = await readGrant(reader, store.id, id);
-      return grant?.accountId === accountId;
-    });
-    const now = await readNow(reader, store.id);
-    return { now, ...(await listGrants(reader, store.id, { accountId, status, now }, page)) };
   }
 
   /** The store's time, and whether it is real time that runs. */
@@ -271,41 +213,4 @@ export class Ledger {
     const seq = await findSeq(this.engine.reader, store.id, accountId, place);
     return found(seq, invalidCursor(param));
   }
-}
-
-const NO_ACCOUNT = refuse(
-  'account_not_found',
-  'There is no such account in this store. Check the account id.',
-);
-
-const NO_HOLD = refuse(
-  'hold_not_found',
-  "There is no such hold in this store. Check the hold's id.",
-);
-
-const NO_TRANSACTION = refuse(
-  'transaction_not_found',
-  "There is no such transaction in this store. Check the transaction's id.",
-);
-
-export function invalidCursor(param: string): Refusal {
-  return refuse(
-    'invalid_cursor',
-    `${param} is not an item of this list. Pass the id of an item that a page of it returned.`,
-    param,
-  );
-}
-
-async function checkCursors(page: Page<Uuid>, isItem: (id: Uuid) => Promise<boolean>) {
-  if (page.after !== undefined && !(await isItem(page.after))) {
-    throw new RefusalError(invalidCursor('starting_after'));
-  }
-  if (page.before !== undefined && !(await isItem(page.before))) {
-    throw new RefusalError(invalidCursor('ending_before'));
-  }
-}
-
-function found<T>(value: T | undefined, refusal: Refusal): T {
-  if (value === undefined) throw new RefusalError(refusal);
-  return value;
 }

@@ -15,12 +15,12 @@ export const FUNDS_HANDLERS: Pick<Handlers, keyof typeof FUNDS_OPERATIONS> = {
 
   listHolds: async ({ ledger, store, params, query }) => {
     const page = pageOf(query, cursorOf('hold'));
-    const listed = await ledger.holds(store, accountId(params.id), query.status, page);
+    const listed = await ledger.funds.holds(store, accountId(params.id), query.status, page);
     return { body: presentList(listed, (hold) => presentHold(hold, listed.now)) };
   },
 
   getHold: async ({ ledger, store, params }) => {
-    const { hold, now } = await ledger.hold(store, holdId(params.id));
+    const { hold, now } = await ledger.funds.hold(store, holdId(params.id));
     return { body: presentHold(hold, now) };
   },
 
@@ -37,7 +37,7 @@ export const FUNDS_HANDLERS: Pick<Handlers, keyof typeof FUNDS_OPERATIONS> = {
 
   listGrants: async ({ ledger, store, params, query }) => {
     const page = pageOf(query, cursorOf('grant'));
-    const listed = await ledger.grants(store, accountId(params.id), query.status, page);
+    const listed = await ledger.funds.grants(store, accountId(params.id), query.status, page);
     return { body: presentList(listed, (grant) => presentGrant(grant, listed.now)) };
   },
 

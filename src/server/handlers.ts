@@ -72,7 +72,7 @@ export const HANDLERS: Handlers = {
       const balance = await ledger.balanceAt(store, accountId(params.id), parseInstant(query.at)!);
       return { body: { balance: balance.toString(), as_of: query.at } };
     }
-    return { body: presentBalance(await ledger.position(store, accountId(params.id))) };
+    return { body: presentBalance(await ledger.funds.position(store, accountId(params.id))) };
   },
 
   listEntries: async ({ ledger, store, params, query, accept }) => {

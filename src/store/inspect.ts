@@ -1,4 +1,5 @@
-import type { Db } from './db.js';
+import { type Db, textArray } from './db.js';
+import { APPEND_ONLY } from './migrate.js';
 
 /** What a database is like, for `tallystick doctor`. */
 export interface Inspection {
@@ -9,8 +10,8 @@ export interface Inspection {
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
   readonly role: string;
-  /** The tables that the triggers of migration 2 guard. */
-  readonly guarded: readonly string[];
+  /** The append-only tables that no trigger guards. */
+  readonly unguarded: readonly string[];
   /** Whether the role may change what was posted where no trigger stands in its way. */
   readonly mayChange: boolean;
 }
@@ -34,7 +35,7 @@ export async function inspectDatabase(db: Db): Promise<Inspection> {
   };
 }
 
-async function inspectGuards(db: Db): Promise<Pick<Inspection, 'guarded' | 'mayChange'>> {
+async function inspectGuards(db: Db): Promise<Pick<Inspection, 'unguarded' | 'mayChange'>> {
   const triggers = await db.query(`select c.relname::text as name
     from pg_trigger as t
     join pg_class as c on c.oid = t.tgrelid
@@ -42,9 +43,14 @@ async function inspectGuards(db: Db): Promise<Pick<Inspection, 'guarded' | 'mayC
     where n.nspname = 'tallystick' and t.tgname = c.relname || '_append_only'
       and t.tgenabled <> 'D'
     order by c.relname`);
-  const rights = await db.query(`select coalesce(bool_or(
+  const rights = await db.query(
+    `select coalesce(bool_or(
       has_table_privilege(c.oid, 'UPDATE') or has_table_privilege(c.oid, 'DELETE')), false) as may
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-    where n.nspname = 'tallystick' and c.relname in ('transactions', 'entries')`);
-  return { guarded: triggers.rows.map(({ name }) => name), mayChange: rights.rows[0].may };
+    where n.nspname = 'tallystick' and c.relname = any($1::text[])`,
+    [textArray(APPEND_ONLY)],
+  );
+  const guarded = new Set(triggers.rows.map(({ name }) => name));
+  const unguarded = APPEND_ONLY.filter((table) => !guarded.has(table));
+  return { unguarded, mayChange: rights.rows[0].may };
 }

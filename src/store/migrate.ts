@@ -144,11 +144,15 @@ const DISTRIBUTED = [
   'accounts',
   'transactions',
   'entries',
+  'grants',
+  'drawdowns',
+  'holds',
   'webhook_endpoints',
   'outbox',
   'deliveries',
 ];
-const APPEND_ONLY = ['transactions', 'entries'];
+/** The tables that nothing may be changed in. */
+export const APPEND_ONLY = ['transactions', 'entries', 'drawdowns'];
 
 /**
  * Spreads the tables over the workers of a Citus cluster by `store_id`. Citus refuses triggers

@@ -1,7 +1,8 @@
 import type { Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Lane } from './db.js';
-import { DUPLICATES, WALKS, type Walk } from './verify-checks.js';
+import { WALKS, type Walk } from './verify-checks.js';
+import { DUPLICATES } from './verify-duplicates.js';
 
 /** Runs the checks of `verify-checks.ts` over one store, a bounded range of rows at a time. */
 

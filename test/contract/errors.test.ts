@@ -3,7 +3,17 @@ import { OPERATIONS, type OperationName } from '../../src/contract/operations.js
 import type { ErrorCode } from '../../src/core/errors.js';
 import { formatId } from '../../src/core/id.js';
 import { newId } from '../../src/ledger/ids.js';
-import { Api, expectProblem, expectTransaction, type Sent, uniqueName } from '../harness/api.js';
+import { SCOPES } from '../../src/ledger/index.js';
+import {
+  Api,
+  CREDIT_OPERATIONS,
+  type CreditOperation,
+  expectProblem,
+  expectStatus,
+  expectTransaction,
+  type Sent,
+  uniqueName,
+} from '../harness/api.js';
 import { PGLITE, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
 import { countRows, expectSound } from '../harness/verify.js';
@@ -124,7 +134,7 @@ const cursor = (starting_after: string): Case => {
   return async () => ({ id: await open(), query: { starting_after } });
 };
 
-const CASES: Record<OperationName, Partial<Record<ErrorCode, Case>>> = {
+const CASES: Record<CreditOperation, Partial<Record<ErrorCode, Case>>> = {
   createAccount: {
     invalid_amount: async () => ({ body: { customer_id: 'c', initial_balance: '-1' } }),
     account_name_taken: async () => {
@@ -154,6 +164,12 @@ const CASES: Record<OperationName, Partial<Record<ErrorCode, Case>>> = {
   closeAccount: {
     account_not_found: async () => ({ id: noAccount() }),
     account_closed: onAccount(opened('closeAccount')),
+    open_holds: async () => {
+      const id = await open();
+      const body = { ...movement(), expires_in: 60 };
+      expectStatus(await api.call('createHold', { id, body }), 201);
+      return { id };
+    },
   },
   creditAccount: {
     ...moving,
@@ -194,12 +210,13 @@ const CASES: Record<OperationName, Partial<Record<ErrorCode, Case>>> = {
 };
 
 const NAMES = Object.keys(OPERATIONS) as OperationName[];
-const ROWS = NAMES.flatMap((name) => {
+const ROWS = CREDIT_OPERATIONS.flatMap((name) => {
   return OPERATIONS[name].errors.map((code) => [name, code] as const);
 });
 
 test('the table of cases has every code of every operation, and no other', () => {
-  for (const name of NAMES) {
+  expect(CREDIT_OPERATIONS).toHaveLength(15);
+  for (const name of CREDIT_OPERATIONS) {
     expect(Object.keys(CASES[name]).sort(), name).toEqual([...OPERATIONS[name].errors].sort());
   }
 });
@@ -230,24 +247,28 @@ describe('what every operation refuses', () => {
     expectProblem(await api.call(name, { ...right(name), key: '' }), 'missing_api_key');
     const wrong = 'tally_test_0123456789012345678901';
     expectProblem(await api.call(name, { ...right(name), key: wrong }), 'invalid_api_key');
-    const lesser = OPERATIONS[name].scope === 'credits:read' ? 'credits:write' : 'credits:read';
-    const key = await server.addKey({ scopes: [lesser] });
+    const { scope } = OPERATIONS[name];
+    const others = SCOPES.filter((other) => other !== scope && other !== '*');
+    const key = await server.addKey({ scopes: others });
     expectProblem(await api.call(name, { ...right(name), key }), 'insufficient_scope');
-    const enough = await server.addKey({ scopes: [OPERATIONS[name].scope] });
+    const enough = await server.addKey({ scopes: [scope] });
     expect((await api.call(name, { ...right(name), key: enough })).status).not.toBe(403);
   });
 
-  test.each(NAMES)('%s: an unknown query parameter, and one given twice', async (name) => {
-    const sent = right(name);
-    const query = { ...sent.query, nonsense: '1' };
-    expectProblem(await api.call(name, { ...sent, query }), 'validation_error', 'nonsense');
-    const { method, path } = OPERATIONS[name];
-    const twice = `${path.replace(':id', sent.id!)}?limit=1&limit=1`;
-    const answer = await api.send(method.toUpperCase(), twice, { body: sent.body });
-    expectProblem(answer, 'validation_error', 'limit');
-  });
+  test.each(CREDIT_OPERATIONS)(
+    '%s: an unknown query parameter, and one given twice',
+    async (name) => {
+      const sent = right(name);
+      const query = { ...sent.query, nonsense: '1' };
+      expectProblem(await api.call(name, { ...sent, query }), 'validation_error', 'nonsense');
+      const { method, path } = OPERATIONS[name];
+      const twice = `${path.replace(/:\w+/g, sent.id!)}?limit=1&limit=1`;
+      const answer = await api.send(method.toUpperCase(), twice, { body: sent.body });
+      expectProblem(answer, 'validation_error', 'limit');
+    },
+  );
 
-  const WRITES = NAMES.filter((name) => OPERATIONS[name].method === 'post');
+  const WRITES = CREDIT_OPERATIONS.filter((name) => OPERATIONS[name].method === 'post');
   test.each(WRITES)('%s: a body that is no JSON, not JSON, or too large', async (name) => {
     const sent = right(name);
     const headers = { 'content-type': 'text/plain' };

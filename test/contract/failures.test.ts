@@ -3,7 +3,14 @@ import { OPERATIONS, type OperationName } from '../../src/contract/operations.js
 import { formatId } from '../../src/core/id.js';
 import { newId } from '../../src/ledger/ids.js';
 import type { Engine } from '../../src/store/db.js';
-import { type Answer, Api, checkProblem, expectProblem, type Sent } from '../harness/api.js';
+import {
+  type Answer,
+  Api,
+  CREDIT_OPERATIONS,
+  checkProblem,
+  expectProblem,
+  type Sent,
+} from '../harness/api.js';
 import { PGLITE, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
 
@@ -34,7 +41,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-const NAMES = Object.keys(OPERATIONS) as OperationName[];
+const NAMES = CREDIT_OPERATIONS;
 const id = formatId('account', newId());
 const other = formatId('account', newId());
 const movement = { amount: '1', reference: 'r', idempotency_key: 'k' };

@@ -13,7 +13,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import { afterAll } from 'vitest';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -22,11 +22,12 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
 const temporary = new Set<string>();
-process.once('exit', () => {
+// Registered before every other hook of its file, so that it runs after all of them.
+afterAll(() => {
   for (const path of temporary) rmSync(path, { recursive: true, force: true });
 });
 
-/** Makes a directory that `owner` can use; removed when the process of the tests ends. */
+/** Makes a directory that `owner` can use; removed after the last test of the file. */
 export function temporaryDirectory(owner?: Owner): string {
   const path = mkdtempSync(join(tmpdir(), 'tallystick-e2e-'));
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
@@ -199,38 +200,6 @@ export class Cluster {
     const { code, stdout, stderr } = await ended;
     if (code !== 0) throw new Error(`${program} ${values.join(' ')} failed: ${stderr}`);
     return stdout;
-  }
-}
-
-/** Holds a lock in a database that lets nothing be written, until it ends. */
-export class Blocker {
-  readonly #client: pg.Client;
-
-  private constructor(url: string) {
-    this.#client = new pg.Client(url);
-    // Its cluster may be stopped under it by a test that has failed.
-    this.#client.on('error', () => {});
-  }
-
-  static async start(url: string): Promise<Blocker> {
-    const blocker = new Blocker(url);
-    await blocker.#client.connect();
-    await blocker.#client.query('begin');
-    await blocker.#client.query('lock table tallystick.accounts in exclusive mode');
-    return blocker;
-  }
-
-  /** How many others wait for it. */
-  async waiting(): Promise<number> {
-    const { rows } = await this.#client.query(
-      "select count(*)::int as n from pg_locks where not granted and relation = 'tallystick.accounts'::regclass",
-    );
-    return rows[0].n;
-  }
-
-  async end(): Promise<void> {
-    await this.#client.query('commit');
-    await this.#client.end();
   }
 }
 

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api, KEY } from './api.js';
+import { Blocker } from './blocker.js';
 import {
-  Blocker,
   Cluster,
   POSTGRES_BINARIES,
   run,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
+import { Blocker } from './blocker.js';
 import {
-  Blocker,
   Cluster,
   embeddedDirectory,
   POSTGRES_BINARIES,

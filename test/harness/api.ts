@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { FUNDS_OPERATIONS } from '../../src/contract/funds-operations.js';
 import { OPERATIONS, type OperationName } from '../../src/contract/operations.js';
 import {
   type AccountBody,
@@ -7,6 +8,7 @@ import {
   type ListBody,
   type TransactionBody,
 } from '../../src/contract/schema.js';
+import { WEBHOOK_OPERATIONS } from '../../src/contract/webhook-operations.js';
 import { type ErrorCode, errorRow } from '../../src/core/errors.js';
 
 /** What a call sends; all of it may be wrong, for that is what most tests are about. */
@@ -25,6 +27,16 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: an answer is whatever the server sent.
   readonly body: any;
 }
+
+export type CreditOperation = Exclude<
+  OperationName,
+  keyof typeof FUNDS_OPERATIONS | keyof typeof WEBHOOK_OPERATIONS
+>;
+
+/** The fifteen operations of Creem's Customer Credits API. */
+export const CREDIT_OPERATIONS = Object.keys(OPERATIONS).filter(
+  (name) => !(name in FUNDS_OPERATIONS || name in WEBHOOK_OPERATIONS),
+) as CreditOperation[];
 
 /** Codes that any route can answer with, whatever its row says. */
 const EVERYWHERE = new Set<string>([
@@ -51,7 +63,7 @@ export class Api {
 
   async call(name: OperationName, sent: Sent = {}): Promise<Answer> {
     const row = OPERATIONS[name];
-    const path = row.path.replace(':id', () => encodeURIComponent(sent.id ?? ''));
+    const path = row.path.replace(/:\w+/g, () => encodeURIComponent(sent.id ?? ''));
     const answer = await this.send(row.method.toUpperCase(), path, sent);
     if (answer.status === row.status) {
       expect(row.answer.parse(answer.body), `${name} answers what its row says`).toEqual(

@@ -120,14 +120,14 @@ onEngines((engine) => {
 
     test('before the account was there', async () => {
       expect(await api.balance(id, shift(createdAt, -1))).toBe('0');
-      for (const at of ['1970-01-01', '0001-01-01', '0000-01-01', '0000-01-01T00:00:00+14:00']) {
+      for (const at of ['1970-01-01', '0001-01-01']) {
         expect(await api.balance(id, at), at).toBe('0');
       }
     });
 
     test('in the future it is the balance of now, and as_of is as given', async () => {
       const now = await api.balance(id);
-      for (const at of [shift(createdAt, 1e9), '9999-12-31', '9999-12-31T23:59:59.999-14:00']) {
+      for (const at of [shift(createdAt, 1e9), '9999-12-31', '9999-12-31T23:59:59.999Z']) {
         const answer = await api.call('getAccountBalance', { id, query: { at } });
         expect(answer.body).toEqual({ balance: now, as_of: at });
       }
@@ -170,6 +170,9 @@ onEngines((engine) => {
       '2026-04-01T00:00:00Z; drop table x',
       '\0',
       '2026-04-01 00:00:00Z',
+      '0000-12-31',
+      '0001-01-01T00:00:00+00:01',
+      '9999-12-31T23:59:59-00:01',
     ])('%j is no instant', async (at) => {
       const answer = await api.call('getAccountBalance', { id, query: { at } });
       expectProblem(answer, 'validation_error', 'at');

@@ -60,7 +60,8 @@ function expectNarrow(plan: Node, label: string): void {
       expect(scan['Node Type'], text).not.toBe('Seq Scan');
     }
     const condition = scan['Index Cond'];
-    if (condition === undefined) continue;
+    // What is empty here tells nothing: any plan of it is a good one.
+    if (condition === undefined || (table !== undefined && !TABLES.includes(table))) continue;
     expect(condition, text).toMatch(/store_id = .* AND /);
     narrow++;
   }
@@ -145,14 +146,14 @@ onEngine(POSTGRES, (engine) => {
       const page = { limit: 10, after: undefined, before: undefined };
       const reads: [string, (db: Db) => Promise<unknown>][] = [
         ['readAccount', (db) => read.readAccount(db, store.id, account)],
-        ['listEntries', (db) => read.listEntries(db, store.id, account, page)],
+        ['listEntries', (db) => read.listEntries(db, store.id, account, {}, page)],
         [
           'listEntries after',
-          (db) => read.listEntries(db, store.id, account, { ...page, after: 50 }),
+          (db) => read.listEntries(db, store.id, account, {}, { ...page, after: 50 }),
         ],
         [
           'listEntries before',
-          (db) => read.listEntries(db, store.id, account, { ...page, before: 50 }),
+          (db) => read.listEntries(db, store.id, account, {}, { ...page, before: 50 }),
         ],
         [
           'findSeq',
@@ -161,10 +162,13 @@ onEngine(POSTGRES, (engine) => {
         ['readBalanceAt', (db) => read.readBalanceAt(db, store.id, row, Date.now() - 1e6)],
         ['readTransaction', (db) => read.readTransaction(db, store.id, transaction)],
         ['listByReference', (db) => read.listByReference(db, store.id, 'ref_7', page)],
-        ['listAccounts of one', (db) => read.listAccounts(db, store.id, 'cust_7', page)],
+        [
+          'listAccounts of one',
+          (db) => read.listAccounts(db, store.id, { customerId: 'cust_7' }, page),
+        ],
         [
           'listAccounts after',
-          (db) => read.listAccounts(db, store.id, undefined, { ...page, after: account }),
+          (db) => read.listAccounts(db, store.id, {}, { ...page, after: account }),
         ],
       ];
       for (const [name, act] of reads) {
@@ -179,11 +183,12 @@ onEngine(POSTGRES, (engine) => {
       const { reader } = database.engine;
       const page = { limit: 10, after: undefined, before: undefined };
       const [sent] = await statementsOf(reader, (db) => {
-        return read.listEntries(db, store.id, account, page);
+        return read.listEntries(db, store.id, account, {}, page);
       });
       const { rows } = await reader.query(`explain (format json) ${sent!.text}`, sent!.values);
       const kinds = [...walk(rows[0]['QUERY PLAN'][0].Plan)].map((node) => node['Node Type']);
-      expect(kinds).toEqual(['Limit', 'Index Scan']);
+      expect(kinds).not.toContain('Sort');
+      expect(kinds).not.toContain('Incremental Sort');
     });
   });
 

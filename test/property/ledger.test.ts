@@ -190,6 +190,7 @@ class Real {
       }
       return { account: this.accounts.indexOf(id) };
     }
+    if (outcome.kind !== 'transaction') throw new Error('A transaction was expected.');
     const { transaction, replayed } = outcome;
     const known = this.transactions.indexOf(transaction.id);
     const next =

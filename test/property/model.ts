@@ -86,14 +86,15 @@ export class Model {
   #refusal(lines: Line[]): string | undefined {
     const state = this.#stateRefusal(lines);
     if (state !== undefined) return state;
-    for (const account of new Set(lines.map(([number]) => number))) {
-      const own = lines.filter(([number]) => number === account).map(([, amount]) => amount);
-      const sum = (amounts: bigint[]) => amounts.reduce((total, amount) => total + amount, 0n);
-      const { balance } = this.accounts[account]!;
-      if (sum(own) < 0n && balance + sum(own) < 0n) return 'insufficient_balance';
+    const sum = (amounts: bigint[]) => amounts.reduce((total, amount) => total + amount, 0n);
+    const accounts = [...new Set(lines.map(([number]) => number))].map((number) => {
+      const own = lines.filter(([other]) => other === number).map(([, amount]) => amount);
+      const { balance } = this.accounts[number]!;
       const most = balance + sum(own.filter((amount) => amount > 0n));
-      if (most > AMOUNT_MAX) return 'balance_limit_exceeded';
-    }
+      return { net: sum(own), after: balance + sum(own), most };
+    });
+    if (accounts.some(({ net, after }) => net < 0n && after < 0n)) return 'insufficient_balance';
+    if (accounts.some(({ most }) => most > AMOUNT_MAX)) return 'balance_limit_exceeded';
     return undefined;
   }
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CREEM_EVENTS, deriveEvents, OWN_EVENTS } from '../../src/core/events.js';
+import { CREEM_EVENTS, deriveEvents, type Happening, OWN_EVENTS } from '../../src/core/events.js';
 import type { Account, Store, Transaction } from '../../src/core/model.js';
-import type { Decision } from '../../src/core/state.js';
 import { CourierQueue } from '../../src/ledger/courier-queue.js';
 import { readDeliverySettings } from '../../src/ledger/delivery-settings.js';
 import { newEventId, newId } from '../../src/ledger/ids.js';
@@ -30,6 +29,11 @@ function account(balance: bigint, version: number): Account {
     createdAt: 1,
     updatedAt: 1,
     postedAt: 1,
+    held: 0n,
+    openGrants: 0,
+    openHolds: 0,
+    hasGrants: false,
+    metadata: null,
   };
 }
 
@@ -37,7 +41,7 @@ function account(balance: bigint, version: number): Account {
 function posted(
   operation: Transaction['operation'],
   lines: [Account, bigint, number, bigint][],
-): Decision {
+): Happening {
   const transaction: Transaction = {
     id: newId(),
     operation,
@@ -46,6 +50,9 @@ function posted(
     fingerprint: newId(),
     reversalOf: operation === 'reverse' ? newId() : null,
     createdAt: 1_789_430_400_456,
+    drawdowns: [],
+    holdId: null,
+    metadata: null,
     entries: lines.map(([{ id }, amount, seq, balanceAfter], line) => ({
       line,
       accountId: id,
@@ -60,8 +67,8 @@ function posted(
 describe('derived events', () => {
   const a = account(7n, 3);
   const b = account(9n, 5);
-  const derive = (decisions: Decision[], events: string[] = []) =>
-    deriveEvents(store, decisions, [{ endpointId: 'e1', events }], newEventId);
+  const derive = (happenings: Happening[], events: string[] = []) =>
+    deriveEvents(store, happenings, [{ endpointId: 'e1', events }], newEventId);
 
   test('tell the net of each account and the balance after its newest line', () => {
     const told = derive([
@@ -94,7 +101,7 @@ describe('derived events', () => {
   });
 
   test('of our own go to nobody who did not name them', () => {
-    const frozen: Decision = { kind: 'restated', account: { ...a, status: 'frozen' } };
+    const frozen: Happening = { kind: 'restated', account: { ...a, status: 'frozen' } };
     expect(derive([frozen])).toEqual([]);
     expect(derive([frozen], [...CREEM_EVENTS])).toEqual([]);
     expect(derive([frozen], [...OWN_EVENTS])[0]?.type).toBe('account.frozen');
