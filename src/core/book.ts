@@ -153,11 +153,16 @@ class Booking {
       reversalOf,
       createdAt: this.#createdAt,
       entries: this.#entries,
-      drawdowns: this.#drawdowns,
+      // A replay reads them in this order, and answers as the first time.
+      drawdowns: this.#drawdowns.sort(compareDrawdowns),
       holdId,
       metadata,
     };
   }
+}
+
+function compareDrawdowns(a: Drawdown, b: Drawdown): number {
+  return a.line - b.line || (a.grantId < b.grantId ? -1 : 1);
 }
 
 export function uncovered(needed: bigint, available: bigint): Refusal {

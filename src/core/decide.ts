@@ -14,6 +14,7 @@ import {
 import { decideCapture, decideExtend, decideHold, decideRelease } from './decide-holds.js';
 import { decideReverse } from './decide-reverse.js';
 import { refuse } from './errors.js';
+import { endOf } from './funds.js';
 import type { Account, Grant } from './model.js';
 import {
   type Decision,
@@ -222,7 +223,8 @@ function decideVoid(state: State, { accountId = '', grantId }: VoidCommand): Dec
   }
   if (grant.voidedAt !== null) return { kind: 'grant', grant, changes: NO_CHANGES };
   if (account.status === 'closed') return unusable(state, [{ accountId }])!;
-  if (grant.remaining === 0n) {
+  // What a hold keeps of an expired grant is that hold's, and goes when the hold ends.
+  if (grant.remaining === 0n || endOf(grant) <= instantOf(state, account)) {
     const message = 'Nothing is left of this grant: it is used up or has expired.';
     return refused(refuse('grant_not_open', message));
   }

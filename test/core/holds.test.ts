@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { CaptureCommand, Command } from '../../src/core/command.js';
+import type { Command } from '../../src/core/command.js';
 import type { Account, Hold } from '../../src/core/model.js';
 import { A, account, ids, NOBODY } from './world.js';
 import { captureCommand, funds, grant, H, hold, holdCommand, Life, textOf } from './world-funds.js';
 
-/** Holds: refusals in their order of precedence, and what captures, releases and extensions do. */
+/** Holds and voids: refusals in their order of precedence, and what becomes of an account. */
 
 const NOW = 1_000;
 const HOUR = 3_600_000;
@@ -23,7 +23,6 @@ const extend = (expiresInMs: number, holdId = H): Command => ({
   accountId: A,
   expiresInMs,
 });
-const HOLDER = { transactionId: ids(60), fingerprint: ids(73) };
 
 describe('hold, in order of precedence', () => {
   // Each row has every fault of the rows below it too, so that only the order decides.
@@ -72,158 +71,157 @@ describe('hold, in order of precedence', () => {
   });
 });
 
-describe('capture, in order of precedence', () => {
-  const foreign = { transactionId: ids(60), fingerprint: ids(99) };
-  const keyed = (given: Life, holder = HOLDER) => {
-    given.keys.set('capture_1', holder);
-    return given;
-  };
-  const closed = { status: 'closed' } as const;
-  const captured = { status: 'captured', remaining: 0n, pins: [] } as const;
-  const released = { ...captured, status: 'released' } as const;
-  test.each<[string, Life, CaptureCommand]>([
-    ['hold_not_found', keyed(life(closed), foreign), captureCommand(99n, { holdId: ids(7) })],
-    ['hold_not_found', life(), captureCommand(1n, { accountId: undefined })],
-    ['idempotency_key_mismatch', keyed(life(closed, captured), foreign), captureCommand(99n)],
-    ['found', keyed(life(closed, captured)), captureCommand(99n)],
-    ['account_closed', life(closed, captured), captureCommand(99n)],
-    ['account_frozen', life({ status: 'frozen' }, captured), captureCommand(99n)],
-    ['hold_not_open', life({}, captured), captureCommand(99n)],
-    ['hold_not_open', life({}, released), captureCommand(1n)],
-    ['insufficient_balance', life(), captureCommand(11n)],
-    ['posted', life(), captureCommand(10n)],
+describe('release and extend', () => {
+  const ended = (status: 'captured' | 'released' | 'expired') =>
+    life({}, { status, remaining: 0n, pins: [] });
+  test.each<[string, Life, Command]>([
+    ['hold_not_found', life(), release(ids(7))],
+    ['hold_not_found', life(), { ...release(), accountId: undefined } as Command],
+    ['hold_not_open', ended('captured'), release()],
+    ['hold', ended('released'), release()],
+    ['hold', ended('expired'), release()],
+    ['hold', life({ status: 'frozen' }), release()],
+    ['hold', life(), release()],
+    ['hold_not_found', life(), extend(1, ids(7))],
+    ['hold_not_open', ended('captured'), extend(1)],
+    ['hold_not_open', ended('released'), extend(1)],
+    ['hold_not_open', ended('expired'), extend(1)],
+    ['hold', life(), extend(1)],
   ])('%s', (expected, given, command) => {
     expect(given.verdicts(NOW, command)).toEqual([expected]);
   });
 
-  test('a replay of a capture is found in its own batch too', () => {
-    const again = captureCommand(3n, { transactionId: ids(401) });
-    const [, second] = life().at(NOW, captureCommand(3n), again);
-    expect(second).toEqual({ kind: 'found', transactionId: ids(400), replayed: true });
-  });
-});
-
-describe('what a capture takes of a hold of 5, in an account of 10', () => {
-  // What is asked for, what is debited, and what is left of hold and account.
-  test.each<[bigint | undefined, Partial<CaptureCommand>, bigint, Partial<Hold>, bigint]>([
-    [undefined, {}, 5n, { status: 'captured', captured: 5n, remaining: 0n }, 5n],
-    [5n, {}, 5n, { status: 'captured', captured: 5n, remaining: 0n }, 5n],
-    [3n, {}, 3n, { status: 'captured', captured: 3n, remaining: 0n }, 7n],
-    [8n, {}, 8n, { status: 'captured', captured: 8n, remaining: 0n }, 2n],
-    [10n, {}, 10n, { status: 'captured', captured: 10n, remaining: 0n }, 0n],
-    [14n, { overage: 'cap' }, 10n, { status: 'captured', captured: 10n, remaining: 0n }, 0n],
-    [4n, { overage: 'cap' }, 4n, { status: 'captured', captured: 4n, remaining: 0n }, 6n],
-    [3n, { final: false }, 3n, { status: 'open', captured: 3n, remaining: 2n }, 5n],
-    [5n, { final: false }, 5n, { status: 'captured', captured: 5n, remaining: 0n }, 5n],
-    [undefined, { final: false }, 5n, { status: 'captured', captured: 5n }, 5n],
-    [8n, { final: false }, 8n, { status: 'captured', captured: 8n, remaining: 0n }, 2n],
-    [14n, { final: false, overage: 'cap' }, 10n, { status: 'captured', captured: 10n }, 0n],
-  ])('%s with %o', (amount, fields, debited, after, available) => {
-    const given = life();
-    given.at(NOW, captureCommand(amount, fields));
-    expect(given.history).toEqual([['capture', -debited, NOW]]);
-    expect(given.hold()).toMatchObject({ ...after, updatedAt: NOW });
-    const held = given.hold().remaining;
-    expect(given.position(NOW)).toMatchObject({ balance: 10n - debited, held, available });
-    expect(given.account).toMatchObject({ held, openHolds: held > 0n ? 1 : 0 });
-    expect(given.hold().pins.reduce((sum, part) => sum + part.amount, 0n)).toBe(held);
-  });
-
-  test('it links to its hold, and has the reference of the hold and a key of its own', () => {
-    const given = life();
-    given.at(NOW, captureCommand(2n, { metadata: { job: '7' } }));
-    expect(given.transactions[0]).toMatchObject({
-      holdId: H,
-      reference: 'job_1',
-      key: 'capture_1',
-      metadata: { job: '7' },
-    });
-  });
-
-  test('a refused one leaves the hold as it was', () => {
-    const given = life();
-    given.at(NOW, captureCommand(11n));
-    expect(given.hold()).toEqual(hold());
-    expect(given.transactions).toEqual([]);
-  });
-
-  test('what another hold keeps is no excess', () => {
-    const given = life();
-    given.at(NOW, holdCommand(4n, { holdId: ids(301), key: 'hold_2' }));
-    expect(given.verdicts(NOW, captureCommand(7n))).toEqual(['insufficient_balance']);
-    given.at(NOW, captureCommand(7n, { overage: 'cap' }));
-    expect(given.history).toEqual([['capture', -6n, NOW]]);
-    expect(given.position(NOW)).toMatchObject({ balance: 4n, held: 4n, available: 0n });
-  });
-
-  test('several, and then the rest', () => {
-    const given = life();
-    for (const [index, amount] of [1n, 2n].entries()) {
-      const key = `capture ${index}`;
-      given.at(NOW, captureCommand(amount, { final: false, key, transactionId: ids(410 + index) }));
-    }
-    given.at(NOW, captureCommand(undefined, { final: false }));
-    expect(given.history.map(([, amount]) => amount)).toEqual([-1n, -2n, -2n]);
-    expect(given.hold()).toMatchObject({ status: 'captured', captured: 5n });
-  });
-});
-
-describe('a capture that comes late', () => {
-  const LATE = 2_000;
-
-  test('at the very instant of expiry it is a plain debit, and says so', () => {
-    const given = life();
-    expect(given.verdicts(LATE, captureCommand(undefined))).toEqual(['posted']);
-    expect(given.history).toEqual([['late_capture', -5n, LATE]]);
-    expect(given.hold()).toMatchObject({ status: 'captured', captured: 5n, updatedAt: LATE });
-    expect(given.account).toMatchObject({ held: 0n, openHolds: 0 });
-  });
-
-  test('one millisecond before, it is a capture', () => {
-    const given = life();
-    given.at(LATE - 1, captureCommand(undefined));
-    expect(given.history).toEqual([['capture', -5n, LATE - 1]]);
-  });
-
-  test.each([
-    ['refuse', ['insufficient_balance'], []],
-    ['cap', ['posted'], [['late_capture', -3n, LATE]]],
-  ] as const)('with too little left: %s', (overage, verdicts, history) => {
-    const given = life();
-    given.debit(LATE, 7n);
-    given.transactions.length = 0;
-    expect(given.verdicts(LATE, captureCommand(undefined, { overage }))).toEqual(verdicts);
-    expect(given.history).toEqual(history);
-  });
-
-  test.each(['refuse', 'cap'] as const)('with nothing left: %s', (overage) => {
-    const given = life();
-    given.debit(LATE, 10n);
-    const command = captureCommand(undefined, { overage });
-    expect(given.verdicts(LATE, command)).toEqual(['insufficient_balance']);
-    given.credit(LATE, 9n);
-    expect(given.verdicts(LATE, command)).toEqual(['posted']);
-  });
-
-  test('what was captured in time is not billed again', () => {
+  test('a release gives back what is left, once, and writes no transaction', () => {
     const given = life();
     given.at(NOW, captureCommand(2n, { final: false }));
-    given.at(LATE, captureCommand(undefined, { key: 'late', transactionId: ids(401) }));
-    expect(given.history).toEqual([
-      ['capture', -2n, NOW],
-      ['late_capture', -3n, LATE],
-    ]);
+    const [first, second] = given.at(NOW + 1, release(), release());
+    expect(first).toMatchObject({ kind: 'hold', replayed: false, hold: { status: 'released' } });
+    expect(second).toMatchObject({ kind: 'hold', replayed: true, hold: { captured: 2n } });
+    expect(given.position(NOW + 1)).toMatchObject({ balance: 8n, held: 0n, available: 8n });
+    expect(given.account).toMatchObject({ held: 0n, openHolds: 0 });
+    expect(given.transactions).toHaveLength(1);
   });
 
-  test('in parts it ends once all of it is billed', () => {
+  test('an extension counts from now, forwards or backwards', () => {
     const given = life();
-    const part = (amount: bigint, n: number) =>
-      captureCommand(amount, { final: false, key: `late ${n}`, transactionId: ids(420 + n) });
-    expect(given.verdicts(LATE, part(2n, 1), part(3n, 2), part(1n, 3))).toEqual([
-      'posted',
-      'posted',
-      'hold_not_open',
-    ]);
-    expect(given.hold()).toMatchObject({ status: 'captured', captured: 5n });
+    given.at(NOW, extend(HOUR));
+    expect(given.hold()).toMatchObject({ expiresAt: NOW + HOUR, updatedAt: NOW });
+    expect(given.position(NOW + HOUR - 1)).toMatchObject({ held: 5n });
+    expect(given.position(NOW + HOUR)).toMatchObject({ held: 0n, available: 10n });
+    given.at(NOW + 1, extend(1));
+    expect(given.position(NOW + 2)).toMatchObject({ held: 0n });
   });
+
+  test('it is too late to extend at the very instant of expiry', () => {
+    expect(life().verdicts(1_999, extend(HOUR))).toEqual(['hold']);
+    expect(life().verdicts(2_000, extend(HOUR))).toEqual(['hold_not_open']);
+  });
+});
+
+describe('freeze and close with holds', () => {
+  const status = (kind: 'freeze' | 'unfreeze' | 'close'): Command => ({ kind, accountId: A });
+
+  test('a frozen account takes no hold and no capture, and gives up what is held', () => {
+    const given = life();
+    given.at(NOW, status('freeze'));
+    const fresh = holdCommand(1n, { holdId: ids(301), key: 'new' });
+    expect(given.verdicts(NOW, fresh, captureCommand(1n), release())).toEqual([
+      'account_frozen',
+      'account_frozen',
+      'hold',
+    ]);
+    expect(given.account).toMatchObject({ status: 'frozen', held: 0n, openHolds: 0 });
+  });
+
+  test('closing with open holds is refused with their number', () => {
+    const given = life();
+    given.at(NOW, holdCommand(1n, { holdId: ids(301), key: 'hold_2' }));
+    const [decision] = given.at(NOW, status('close'));
+    expect(decision).toMatchObject({
+      refusal: { code: 'open_holds', message: expect.stringContaining('2 open holds') },
+    });
+    expect(given.verdicts(NOW, release(), status('close'))).toEqual(['hold', 'open_holds']);
+    expect(given.verdicts(NOW, release(ids(301)), status('close'))).toEqual(['hold', 'account']);
+  });
+
+  test('a hold that has just expired is no obstacle', () => {
+    expect(life().verdicts(1_999, status('close'))).toEqual(['open_holds']);
+    const given = life();
+    expect(given.verdicts(2_000, status('close'))).toEqual(['account']);
+    expect(given.account).toMatchObject({ status: 'closed', held: 0n, openHolds: 0 });
+  });
+
+  test('closed outranks open holds, and a late capture of a closed account is refused', () => {
+    expect(life({ status: 'closed' }).verdicts(NOW, status('close'))).toEqual(['account_closed']);
+    const given = life();
+    given.at(2_000, status('close'));
+    expect(given.verdicts(2_000, captureCommand(undefined))).toEqual(['account_closed']);
+  });
+});
+
+describe('void, in order of precedence', () => {
+  const voiding = (grantId = G1, accountId: string | undefined = A): Command => ({
+    kind: 'void',
+    grantId,
+    accountId,
+  });
+  const of = (fields: Parameters<typeof grant>[0] = {}, about: Partial<Account> = {}) => {
+    const state = funds(3n, [grant({ id: G1, ...fields })]);
+    return new Life({ ...state, account: { ...state.account, ...about } });
+  };
+  const spent = { amount: 10n, remaining: 0n };
+  const closed = { status: 'closed' } as const;
+  test.each<[string, Life, Command]>([
+    ['grant_not_found', of(spent, closed), voiding(ids(7))],
+    ['grant_not_found', of(), voiding(G1, NOBODY)],
+    ['grant', of({ ...spent, voidedAt: 500 }, closed), voiding()],
+    ['account_closed', of(spent, closed), voiding()],
+    ['grant_not_open', of(spent), voiding()],
+    ['grant_not_open', of({ expiresAt: NOW }), voiding()],
+    ['grant', of({ effectiveAt: 9_000 }), voiding()],
+    ['grant', of({}, { status: 'frozen' }), voiding()],
+    ['grant', of(), voiding()],
+  ])('%s', (expected, given, command) => {
+    expect(given.verdicts(NOW, command)).toEqual([expected]);
+  });
+
+  test('what is left goes to breakage at once, once', () => {
+    const given = of();
+    const [first, second] = given.at(NOW, voiding(), voiding());
+    expect(first).toMatchObject({ kind: 'grant', grant: { remaining: 0n, voidedAt: NOW } });
+    expect(second).toEqual({ ...first, changes: expect.anything() });
+    expect(given.history).toEqual([['void', -10n, NOW]]);
+    expect(given.transactions[0]!.entries[1]).toMatchObject({ accountId: ids(4), amount: 10n });
+    expect(given.account).toMatchObject({ balance: 3n, openGrants: 0 });
+  });
+
+  test('what a hold keeps of it stays for that hold, and goes when that ends', () => {
+    const given = of();
+    given.at(NOW, holdCommand(7n));
+    expect(textOf(given.hold().pins)).toBe('pool:3 g1:4');
+    given.at(NOW + 1, voiding());
+    expect(given.history).toEqual([['void', -6n, NOW + 1]]);
+    expect(given.position(NOW + 1)).toMatchObject({ balance: 7n, held: 7n, available: 0n });
+    given.at(NOW + 2, captureCommand(5n));
+    expect(given.history.slice(1)).toEqual([
+      ['capture', -5n, NOW + 2],
+      ['void', -2n, NOW + 2],
+    ]);
+    expect(given.account).toMatchObject({ balance: 0n, held: 0n, openGrants: 0, openHolds: 0 });
+  });
+
+  test('one that has expired is not voided, though a hold keeps of it', () => {
+    const given = of({ expiresAt: 1_500 });
+    given.at(NOW, holdCommand(5n, { expiresInMs: HOUR }));
+    expect(given.verdicts(1_500, voiding())).toEqual(['grant_not_open']);
+    given.at(1_600, release());
+    expect(given.history.map(([operation]) => operation)).toEqual(['expire', 'expire']);
+  });
+});
+
+test('an account without grants and holds is decided on its balance alone', () => {
+  const given = new Life({ account: account({ balance: 5n }), grants: [], holds: [] });
+  given.debit(NOW, 5n);
+  expect(given.transactions[0]!.drawdowns).toEqual([]);
+  expect(given.verdicts(NOW, holdCommand(1n))).toEqual(['insufficient_balance']);
 });
