@@ -55,7 +55,7 @@ export class Batcher {
   readonly #onEvents: () => void;
   readonly #queues = new Map<Uuid, Queue>();
   #waiting = 0;
-  #busy = 0;
+  readonly #busy = new Set<Uuid>();
   #scheduled = false;
   #idle: (() => void)[] = [];
 
@@ -91,7 +91,7 @@ export class Batcher {
 
   /** Resolves once nothing waits and nothing is in flight. */
   drained(): Promise<void> {
-    if (this.#waiting === 0 && this.#busy === 0) return Promise.resolve();
+    if (this.#waiting === 0 && this.#busy.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
@@ -108,20 +108,31 @@ export class Batcher {
   }
 
   #pump(): void {
-    while (this.#busy < this.#engine.lanes && this.#waiting > 0) {
-      const queue = this.#queues.values().next().value!;
+    while (this.#busy.size < this.#engine.lanes) {
+      const queue = this.#next();
+      if (queue === undefined) return;
       this.#queues.delete(queue.store.id);
       const batch = takeBatch(queue.pending);
       // What is left goes behind the other stores.
       if (queue.pending.length > 0) this.#queues.set(queue.store.id, queue);
       this.#waiting -= countOf(batch);
-      this.#busy++;
+      this.#busy.add(queue.store.id);
       void this.#run(queue.store, batch).finally(() => {
-        this.#busy--;
-        if (this.#waiting > 0) this.#pump();
-        else if (this.#busy === 0) for (const resolve of this.#idle.splice(0)) resolve();
+        this.#busy.delete(queue.store.id);
+        this.#pump();
+        if (this.#waiting === 0 && this.#busy.size === 0)
+          for (const resolve of this.#idle.splice(0)) resolve();
       });
     }
+  }
+
+  /**
+   * The store that has waited longest, of those with nothing in flight: a second batch of one
+   * store would only wait for the locks of its first.
+   */
+  #next(): Queue | undefined {
+    for (const queue of this.#queues.values()) if (!this.#busy.has(queue.store.id)) return queue;
+    return undefined;
   }
 
   async #run(store: Store, batch: readonly Pending[]): Promise<void> {

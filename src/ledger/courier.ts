@@ -40,7 +40,7 @@ export interface CourierParts {
 
 /** The shortest time between two visits to the database: what ends meanwhile is settled as one. */
 const VISIT_GAP_MS = 25;
-const VISIT_GAP_BUSY_MS = 100;
+const VISIT_GAP_BUSY_MS = 250;
 const VISIT_GAP_FAILED_MS = 200;
 /** How often an idle endpoint is looked at again before its lease is given back. */
 const LINGER_MS = [100, 200, 400];

@@ -23,6 +23,7 @@ const POLL_MS_MIN = 500;
 const POLL_MS_MAX = 2_000;
 /** The shortest time between two such questions, however often movements ring. */
 const LOOK_GAP_MS = 50;
+const LOOK_GAP_BUSY_MS = 250;
 const SWEEP_MS_MAX = 10 * 60 * 1000;
 
 /**
@@ -80,7 +81,7 @@ export class Deliverer {
       } catch (error) {
         this.#parts.log.warn({ err: error }, 'cannot look for webhook deliveries');
       }
-      await this.#pause(LOOK_GAP_MS);
+      await this.#pause(this.#parts.pace.busy ? LOOK_GAP_BUSY_MS : LOOK_GAP_MS);
       if (!this.#rung) await this.#rest(wait);
       this.#rung = false;
     }

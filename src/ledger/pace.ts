@@ -34,4 +34,4 @@ export class Pace {
 export const BUSY_COMMANDS_PER_S = 1_000;
 export const PACE_WINDOW_MS = 100;
 /** How many attempts one endpoint gets in a window while the ledger is busy. */
-export const PACED_ATTEMPTS = 25;
+export const PACED_ATTEMPTS = 10;

@@ -1,3 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AddressGuard, parseAllowList } from '../../src/ledger/address.js';
 import { attempt, retryAfterOf } from '../../src/ledger/attempt.js';
@@ -62,6 +68,27 @@ describe('an attempt', () => {
     });
     expect(made).toMatchObject({ response_status: null });
     expect(made.error).toContain('ECONNREFUSED');
+  });
+
+  test('refuses a certificate that nobody vouches for', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tallystick-tls-'));
+    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+    const subject = ['-subj', '/CN=hook.test', '-addext', 'subjectAltName=DNS:hook.test'];
+    const files = ['-keyout', key, '-out', cert];
+    const make = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'];
+    execFileSync('openssl', [...make, ...files, ...subject], { stdio: 'ignore' });
+    const server = https.createServer({ key: readFileSync(key), cert: readFileSync(cert) });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const named = new AddressGuard(parseAllowList('127.0.0.1'), async () => [
+      { address: '127.0.0.1', family: 4 },
+    ]);
+    const url = `https://hook.test:${port}/`;
+    const made = await attempt(named, { url, body: '{}', headerSets: [{}], timeout: 2_000 });
+    expect(made.attempt.response_status).toBeNull();
+    expect(made.attempt.error).toContain('certificate');
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(directory, { recursive: true });
   });
 
   test('tries the other secret at once, where the first is refused', async () => {

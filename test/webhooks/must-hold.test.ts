@@ -237,7 +237,20 @@ describe('in one process', () => {
 
   test('two servers deliver all events once, in the order of each account', async () => {
     const [first, second] = [await run(), await run()];
-    const receivers = [await receive(), await receive(), await receive()];
+    // Answers take a while, so that attempts of one account would overlap if nothing held them.
+    const active = new Set<string>();
+    let overlaps = 0;
+    const slow = (name: string) =>
+      receive(({ event }, response) => {
+        const account = `${name} ${event.object.account_id}`;
+        if (active.has(account)) overlaps++;
+        active.add(account);
+        setTimeout(() => {
+          active.delete(account);
+          response.end();
+        }, 5);
+      });
+    const receivers = [await slow('a'), await slow('b'), await slow('c')];
     for (const { url } of receivers) await subscribe(first!, url);
     const accounts = await Promise.all(
       Array.from({ length: 5 }, (_, i) => openAccount(first!.url, `c${i}`, '100000')),
@@ -259,6 +272,7 @@ describe('in one process', () => {
     await until('all leases are given back', async () =>
       withRows(async (client) => (await client.query(leases)).rows.length === 0),
     );
+    expect(overlaps, 'one first attempt at a time for each account').toBe(0);
     const expected = await expectedEvents();
     const seqs = await seqsById();
     for (const { got } of receivers) {
