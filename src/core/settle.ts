@@ -14,20 +14,20 @@ type SettleState = Omit<State, 'keys' | 'holdKeys' | 'names' | 'originals'>;
  * it, so that what a command sets free of an expired grant expires at once. Each expiry bears the
  * instant at which it was due, so history is the same whenever it is written down.
  *
- * @param since nothing was due before: what a command set free has expired at its instant, and
- * not when its grant did, for until then a hold could use it.
+ * @param freed whether a command has just set free what is due: that has ended at the command's
+ * instant, and not when its grant did, for until then a hold could use it.
  */
-export function settle(state: SettleState, accountId: Uuid, since = -Infinity): Changes {
+export function settle(state: SettleState, accountId: Uuid, freed = false): Changes {
   const start = state.accounts.get(accountId)!;
   const now = instantOf(state, start);
   const settling = new Settling(state, start);
   const { grants, holds } = fundsOf(state, start);
   const due = new Set<number>();
   for (const { status, expiresAt } of holds) {
-    if (status === 'open' && expiresAt <= now) due.add(Math.max(expiresAt, since));
+    if (status === 'open' && expiresAt <= now) due.add(freed ? now : expiresAt);
   }
   for (const grant of grants) {
-    if (grant.remaining > 0n && endOf(grant) <= now) due.add(Math.max(endOf(grant), since));
+    if (grant.remaining > 0n && endOf(grant) <= now) due.add(freed ? now : endOf(grant));
   }
   for (const instant of [...due].sort((a, b) => a - b)) settling.settleAt(instant);
   return settling.changes();

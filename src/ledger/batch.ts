@@ -55,8 +55,8 @@ export class Batch {
       this.#names.set(nameOwnerKey(account.customerId, account.name), account);
     }
     this.#apply(decision.changes);
-    for (const { id } of decision.changes.accounts) this.#settle(id, this.#state.now);
-    if (decision.kind === 'grant') this.#settle(decision.grant.accountId, this.#state.now);
+    for (const { id } of decision.changes.accounts) this.#settle(id, true);
+    if (decision.kind === 'grant') this.#settle(decision.grant.accountId, true);
     return this.#asSettled(decision);
   }
 
@@ -69,10 +69,10 @@ export class Batch {
     return decision;
   }
 
-  #settle(accountId: Uuid, since?: number): void {
+  #settle(accountId: Uuid, freed = false): void {
     const account = this.#accounts.get(accountId);
     if (account === undefined || !hasParts(account)) return;
-    this.#apply(settle(this.#state, accountId, since));
+    this.#apply(settle(this.#state, accountId, freed));
   }
 
   #apply({ transactions, accounts, grants, holds }: Changes): void {

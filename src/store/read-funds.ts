@@ -29,17 +29,19 @@ export async function readFunds(
   );
   const row = rows[0];
   if (row.account === null) return undefined;
+  const account = toAccount(row.account as AccountRow);
   return {
-    account: toAccount(row.account as AccountRow),
+    account,
     grants: row.grants.map(toGrant).sort(compareUse),
     holds: row.holds.map(toHold),
-    now: toInstant({ rows }),
+    // An account whose clock was set back lives on at its newest entry, as for every command.
+    now: Math.max(toInstant({ rows }), account.postedAt),
   };
 }
 
 /**
- * What of the posted balance could not be used at an instant: grants that were still to come, and
- * grants whose expiry was due but is not posted yet.
+ * What of the posted balance could not be used at an instant: what no hold kept of grants whose
+ * expiry was due but is not posted yet, and what was left of grants that were still to come.
  */
 export async function readUnusableAt(
   db: Db,
@@ -49,9 +51,18 @@ export async function readUnusableAt(
 ): Promise<bigint> {
   const { rows } = await db.query(
     `select coalesce(sum(case
-        when coalesce(least(expires_at, voided_at), 'infinity') <= $3 then remaining
-        when effective_at > $3 then amount else 0 end), 0)::text as amount
-      from tallystick.grants
+        when coalesce(least(expires_at, voided_at), 'infinity') <= $3 then remaining - (
+          select coalesce(sum((pin ->> 1)::numeric), 0)
+          from tallystick.holds as h cross join lateral jsonb_array_elements(h.pins) as pin
+          where h.store_id = $1 and h.account_id = $2 and h.status = 'open'
+            and h.expires_at > $3 and pin ->> 0 = g.grant_id::text)
+        when effective_at > $3 then amount - (
+          select coalesce(sum(d.amount), 0) from tallystick.drawdowns as d
+          join tallystick.transactions as t
+            on t.store_id = $1 and t.transaction_id = d.transaction_id
+          where d.store_id = $1 and d.grant_id = g.grant_id and t.created_at <= $3)
+        else 0 end), 0)::text as amount
+      from tallystick.grants as g
       where store_id = $1 and account_id = $2 and created_at <= $3::timestamptz`,
     [storeId, accountId, new Date(at).toISOString()],
   );

@@ -1,8 +1,10 @@
 import type { Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Lane } from './db.js';
-import { WALKS, type Walk } from './verify-checks.js';
+import { WALKS } from './verify-checks.js';
 import { DUPLICATES } from './verify-duplicates.js';
+import { FUND_WALKS } from './verify-funds.js';
+import type { Walk } from './verify-walk.js';
 
 /** Runs the checks of `verify-checks.ts` over one store, a bounded range of rows at a time. */
 
@@ -67,7 +69,7 @@ export async function* walkRanges(
   lane: Lane,
   store: Store,
 ): AsyncGenerator<{ walk: string; rows: number; differences: RawDifference[] }> {
-  for (const walk of WALKS) {
+  for (const walk of [...WALKS, ...FUND_WALKS]) {
     let low: readonly unknown[] = walk.first;
     for (;;) {
       const next = await lane.query(walk.next, [store.id, RANGE_ROWS, ...low]);

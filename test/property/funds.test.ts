@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Outcome } from '../../src/ledger/commit.js';
+import {
+  ensureKey,
+  generateKey,
+  KeyRing,
+  Ledger,
+  type Store,
+  verifyLedger,
+} from '../../src/ledger/index.js';
+import { readGrant } from '../../src/store/read-funds.js';
+import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { seedOf } from '../harness/seed.js';
+import { expectSound } from '../harness/verify.js';
+import { groups, resolve } from './funds-arbitrary.js';
+import { commandOf } from './funds-commands.js';
+import { FundsModel, REAL, type Step } from './funds-model.js';
+import { apply } from './funds-steps.js';
+
+/** Grants, holds and clock moves against the model: the same outcomes, balances and histories. */
+
+const TICK = 3_600_000;
+const BASE = Date.UTC(2100, 0, 1);
+const tickOf = (instant: number) => (instant < BASE ? REAL : (instant - BASE) / TICK);
+const ACCEPTED = new Set(['clock', 'transaction', 'replayed', 'hold', 'grant', 'settled']);
+const PAGE = { limit: 1_000, after: undefined, before: undefined };
+
+/** One store of the real ledger, spoken to in the model's numbers and ticks. */
+class Real {
+  readonly accounts: string[] = [];
+  readonly transactions: string[] = [];
+  readonly holds: string[] = [];
+  constructor(
+    readonly ledger: Ledger,
+    readonly store: Store,
+  ) {}
+
+  async setClock(tick: number): Promise<void> {
+    const clock = tick === REAL ? null : new Date(BASE + tick * TICK).toISOString();
+    const sql = 'update tallystick.stores set clock = $2 where store_id = $1';
+    await this.ledger.engine.reader.query(sql, [this.store.id, clock]);
+  }
+
+  async open(): Promise<void> {
+    const name = `account ${this.accounts.length}`;
+    const fields = { customerId: 'c', name, unitLabel: 'u', initialBalance: 0n };
+    const outcome = await this.ledger.open(this.store, fields);
+    if (outcome.kind === 'account') this.accounts.push(outcome.account.id);
+  }
+
+  verdict(outcome: Outcome): string {
+    if (outcome.kind === 'refused') return outcome.refusal.code;
+    if (outcome.kind === 'transaction' || outcome.kind === 'hold') {
+      return outcome.replayed ? 'replayed' : outcome.kind;
+    }
+    return outcome.kind;
+  }
+
+  learn(outcome: Outcome, step: Step): void {
+    if (outcome.kind === 'transaction' && !outcome.replayed) {
+      this.transactions.push(outcome.transaction.id);
+    }
+    if (outcome.kind === 'hold' && step.kind === 'hold' && !outcome.replayed) {
+      this.holds.push(outcome.hold.id);
+    }
+  }
+}
+
+async function play(model: FundsModel, real: Real, { steps, atomic }: Group): Promise<FundsModel> {
+  const [first] = steps;
+  if (first?.kind === 'clock') {
+    await real.setClock(first.to);
+    apply(model, first);
+    return model;
+  }
+  const sent = steps
+    .filter(({ kind }) => kind !== 'clock')
+    .map((step) => resolve(step, model))
+    .filter((step) => step !== undefined)
+    .map((step) => commandOf(step, real, model, (tick) => BASE + tick * TICK, TICK));
+  const before = model.copy();
+  const verdicts: string[] = [];
+  for (const { step } of sent) {
+    verdicts.push(apply(model, step));
+    if (atomic && !ACCEPTED.has(verdicts.at(-1)!)) break;
+  }
+  const refused = atomic && verdicts.some((verdict) => !ACCEPTED.has(verdict));
+  const expected = refused
+    ? verdicts.map((verdict) => (ACCEPTED.has(verdict) ? 'undone' : verdict))
+    : verdicts;
+  const commands = sent.map(({ command }) => command);
+  const outcomes =
+    commands.length === 0 ? [] : await real.ledger.executeAll(real.store, commands, atomic);
+  const text = JSON.stringify(
+    sent.map(({ step }) => step),
+    (_, value) => (typeof value === 'bigint' ? `${value}` : value),
+  );
+  expect(
+    outcomes.map((outcome) => real.verdict(outcome)),
+    text,
+  ).toEqual(expected);
+  if (refused) return before;
+  for (const [index, outcome] of outcomes.entries()) real.learn(outcome, sent[index]!.step);
+  return model;
+}
+
+type Group = { steps: Step[]; atomic: boolean };
+
+async function expectSamePositions(model: FundsModel, real: Real): Promise<void> {
+  for (const [index, id] of real.accounts.entries()) {
+    const { position } = await real.ledger.funds.position(real.store, id);
+    const { balance, held, available, pending } = position;
+    expect({ balance, held, available, pending }).toEqual(model.position(index));
+  }
+}
+
+async function expectSameHistories(model: FundsModel, real: Real): Promise<void> {
+  const { ledger, store } = real;
+  for (const [index, id] of real.accounts.entries()) {
+    const { items } = await ledger.entries(store, id, PAGE);
+    const history = items.map(({ amount, createdAt }) => [amount, tickOf(createdAt)]).reverse();
+    expect(history).toEqual(model.accounts[index]!.history);
+  }
+  for (const { id, left } of model.lots) {
+    expect((await readGrant(ledger.engine.reader, store.id, id))!.remaining).toBe(left);
+  }
+}
+
+onEngines((engine) => {
+  let database: TestDatabase;
+  let ledger: Ledger;
+  let stores = 0;
+
+  beforeAll(async () => {
+    database = await engine.create();
+    ledger = new Ledger(database.engine);
+  });
+  afterAll(() => database.drop());
+
+  async function createReal(): Promise<Real> {
+    const { reader } = database.engine;
+    const apiKey = generateKey('test');
+    await ensureKey(reader, apiKey, { store: `run ${stores++}`, name: 'test', scopes: ['*'] });
+    return new Real(ledger, (await new KeyRing(reader).authenticate(apiKey))!.store);
+  }
+
+  test('grants, holds and time are as in the model', { timeout: 240_000 }, async () => {
+    const seed = seedOf(`funds property test on ${engine.name}`);
+    await fc.assert(
+      fc.asyncProperty(groups, async (sent) => {
+        let model = new FundsModel();
+        const real = await createReal();
+        for (const tick of [REAL, 0, 0]) {
+          model.clock = tick;
+          await real.setClock(tick);
+          await real.open();
+          model.open();
+        }
+        for (const group of sent) {
+          model = await play(model, real, group);
+          await expectSamePositions(model, real);
+        }
+        await expectSameHistories(model, real);
+      }),
+      { seed, numRuns: 30, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
+    );
+    await expectSound(database.engine.reader);
+    expect((await verifyLedger(database.engine)).differences).toEqual([]);
+  });
+});
