@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
-const ROUNDS = 5;
-const SECONDS = 8;
+const ROUNDS = 3;
+const SECONDS = 6;
 const ACCOUNTS = 10_000;
 const CREDITS = '/v1/customer-credits';
 
