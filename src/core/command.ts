@@ -199,8 +199,15 @@ export function canonicalForm(command: Canonical): string {
       return JSON.stringify(['hold', accountId, amount.toString(), reference, expiresInMs]);
     }
     case 'capture': {
-      const { holdId, amount, overage, final } = command;
-      return JSON.stringify(['capture', holdId, amount?.toString(), overage, final]);
+      const { holdId, amount, overage, final, metadata } = command;
+      return JSON.stringify([
+        'capture',
+        holdId,
+        amount?.toString(),
+        overage,
+        final,
+        metadata ?? undefined,
+      ]);
     }
     default: {
       const { kind, accountId, amount, reference } = command;
@@ -220,4 +227,4 @@ type Canonical =
   | Unprinted<MoveCommand>
   | Unprinted<PostCommand>
   | Omit<Unprinted<HoldCommand>, 'holdId'>
-  | Omit<Unprinted<CaptureCommand>, 'accountId' | 'metadata'>;
+  | Omit<Unprinted<CaptureCommand>, 'accountId'>;

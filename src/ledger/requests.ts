@@ -131,7 +131,7 @@ export function captureCommand(
   },
 ): CaptureCommand {
   const { holdId, amount, overage, final, key, metadata = null } = fields;
-  const canonical = canonicalForm({ kind: 'capture', holdId, amount, overage, final });
+  const canonical = canonicalForm({ kind: 'capture', holdId, amount, overage, final, metadata });
   return {
     kind: 'capture',
     holdId,

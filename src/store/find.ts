@@ -11,7 +11,7 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
  * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower.
  */
 
-const NOW = `(extract(epoch from coalesce(clock,
+const NOW = `(date_part('epoch', coalesce(clock,
     date_trunc('milliseconds', clock_timestamp()))) * 1000)::bigint::text as now`;
 
 /** The store's own instant, or the clock's. */

@@ -16,7 +16,8 @@ const READERS_MAX = 4;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
-const LANE_SETTINGS = `set enable_seqscan = off; set enable_hashjoin = off;
+// Their plans do not depend on the values, so they are not made anew for each batch.
+const LANE_SETTINGS = `set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off;
   set enable_mergejoin = off; set lock_timeout = '10s'; set statement_timeout = '60s';
   set idle_in_transaction_session_timeout = '60s'`;
 
