@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AMOUNT_PATTERN } from '../core/amount.js';
 
 /** The fields that requests are made of, with their limits (contract Q2, Q16). */
 
@@ -30,10 +31,7 @@ export function text(max: number) {
 
 export const amount = z
   .string('must be a string of digits such as "100", not a number')
-  .regex(
-    /^[1-9][0-9]{0,37}$/,
-    'must be a positive whole number of at most 38 digits, such as "100"',
-  )
+  .regex(AMOUNT_PATTERN, 'must be a positive whole number of at most 38 digits, such as "100"')
   .meta({ description: "A positive integer in the account's unit.", examples: ['100'] });
 
 export const initialBalance = z

@@ -183,7 +183,6 @@ export const errorEnvelope = z
   .meta({ id: 'Error' });
 
 export type AccountBody = z.infer<typeof account>;
-export type BalanceBody = z.infer<typeof balance>;
 export type EntryBody = z.infer<typeof entry>;
 export type TransactionBody = z.infer<typeof transaction>;
 export type ErrorBody = z.infer<typeof errorEnvelope>;

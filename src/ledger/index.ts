@@ -1,5 +1,4 @@
 /** What the parts above the ledger use of it; the tables below it are nobody else's business. */
-export { parseAmount } from '../core/amount.js';
 export type { Command } from '../core/command.js';
 export { isReservedKey } from '../core/command.js';
 export type { Position } from '../core/funds.js';
