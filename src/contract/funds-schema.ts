@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CLOCK_MAX, CLOCK_MIN } from '../core/model.js';
 import {
   amount,
   category,
@@ -7,6 +8,7 @@ import {
   idempotencyKey,
   instant,
   metadata,
+  parseInstant,
   reference,
 } from './fields.js';
 import {
@@ -131,9 +133,14 @@ export const batchAnswer = z
 
 const CLOCK_SECONDS_MAX = 10 * 366 * 86_400;
 
+const clockInstant = instant.refine((value) => {
+  const at = parseInstant(value);
+  return at === undefined || (at >= CLOCK_MIN && at <= CLOCK_MAX);
+}, 'must be from 1970 to 9998');
+
 export const clockBody = z
   .strictObject({
-    now: instant.optional(),
+    now: clockInstant.optional(),
     advance: z
       .int()
       .min(1, 'must be a positive whole number of seconds')

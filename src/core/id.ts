@@ -81,6 +81,19 @@ export function uuidV7(now: number, random: Uint8Array, offset = 0): Uuid {
   );
 }
 
+const ZEROS = new Uint8Array(10);
+const ONES = new Uint8Array(10).fill(255);
+
+/** The id that sorts before all of an instant; one before 1970 has no id, and 1970 stands in. */
+export function firstIdAt(instant: number): Uuid {
+  return uuidV7(Math.max(instant, 0), ZEROS);
+}
+
+/** The id that sorts after all of an instant; one before 1970 has no id, and 1970 stands in. */
+export function lastIdAt(instant: number): Uuid {
+  return uuidV7(Math.max(instant, 0), ONES);
+}
+
 /** The instant that a UUID of the v7 layout begins with, in milliseconds since the Unix epoch. */
 export function timeOf(uuid: Uuid): number {
   return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);

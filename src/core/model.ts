@@ -19,6 +19,14 @@ export interface Store {
   readonly breakageId: Uuid;
 }
 
+/**
+ * The instants that a test store's clock can show. The id of an event begins with its instant, in
+ * milliseconds since 1970; and what a movement makes may end a while after it, at an instant that
+ * PostgreSQL must still be able to read, and it reads none after the year 9999.
+ */
+export const CLOCK_MIN = Date.parse('1970-01-01T00:00:00Z');
+export const CLOCK_MAX = Date.parse('9998-12-31T23:59:59.999Z');
+
 export type AccountStatus = 'active' | 'frozen' | 'closed';
 
 /** A customer account: credit-normal, never negative. */

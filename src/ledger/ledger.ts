@@ -1,6 +1,7 @@
 import type { Command } from '../core/command.js';
+import { RefusalError, refuse } from '../core/errors.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Store, Transaction } from '../core/model.js';
+import { type Account, CLOCK_MAX, type Store, type Transaction } from '../core/model.js';
 import { advanceClock, readClockOf, setClock } from '../store/clock.js';
 import type { Engine } from '../store/db.js';
 import {
@@ -166,8 +167,10 @@ export class Ledger {
     return setClock(this.engine.reader, store.id, instant);
   }
 
-  advanceClock(store: Store, seconds: number): Promise<void> {
-    return advanceClock(this.engine.reader, store.id, seconds);
+  /** @throws {RefusalError} where the clock would pass its last instant. */
+  async advanceClock(store: Store, seconds: number): Promise<void> {
+    const moved = await advanceClock(this.engine.reader, store.id, seconds, CLOCK_MAX);
+    if (!moved) throw new RefusalError(PAST_THE_LAST_YEAR);
   }
 
   /** @throws {RefusalError} where a cursor is not an entry of this account. */
@@ -214,3 +217,9 @@ export class Ledger {
     return found(seq, invalidCursor(param));
   }
 }
+
+const PAST_THE_LAST_YEAR = refuse(
+  'validation_error',
+  'advance would move the clock past the year 9998. Set it with now first.',
+  'advance',
+);

@@ -1,4 +1,4 @@
-import { type Uuid, uuidV7 } from '../core/id.js';
+import { firstIdAt, type Uuid } from '../core/id.js';
 import type { Db } from '../store/db.js';
 import {
   findOrphans,
@@ -16,7 +16,6 @@ const BATCH = 1_000;
 const PENDING_MS_MAX = 24 * 60 * 60 * 1000;
 
 const LAST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-const NO_BYTES = new Uint8Array(10);
 
 /**
  * Removes what is older than the retention, and what deleted endpoints left behind, store by
@@ -47,9 +46,4 @@ export async function sweepDeliveries(
       }
     }
   }
-}
-
-/** No id of this instant or later sorts before it. */
-function firstIdAt(instant: number): Uuid {
-  return uuidV7(Math.max(instant, 0), NO_BYTES);
 }

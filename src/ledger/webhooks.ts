@@ -1,6 +1,6 @@
 import { RefusalError, refuse } from '../core/errors.js';
 import { type EventType, eventBody, type OutboxEvent, sampleObject } from '../core/events.js';
-import { type Uuid, uuidV7 } from '../core/id.js';
+import { firstIdAt, lastIdAt, type Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Db } from '../store/db.js';
 import {
@@ -197,8 +197,8 @@ export class Webhooks {
   ): Promise<{ count: number; more: boolean }> {
     httpOnly(await this.get(store, id));
     const ids = await resend(this.#db, store.id, id, {
-      from: uuidV7(span.from, ZEROS),
-      to: uuidV7(span.to, ONES),
+      from: firstIdAt(span.from),
+      to: lastIdAt(span.to),
       statuses: span.status === 'all' ? SETTLED : [span.status],
       limit: RESEND_MAX,
     });
@@ -218,9 +218,6 @@ export class Webhooks {
     throw new RefusalError(refuse('invalid_webhook_url', message, 'url'));
   }
 }
-
-const ZEROS = new Uint8Array(10);
-const ONES = new Uint8Array(10).fill(255);
 
 const NO_WEBHOOK = refuse(
   'webhook_not_found',

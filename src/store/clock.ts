@@ -13,14 +13,22 @@ export async function setClock(db: Db, storeId: Uuid, instant: number | null): P
   ]);
 }
 
-export async function advanceClock(db: Db, storeId: Uuid, seconds: number): Promise<void> {
-  await db.query(
-    `update tallystick.stores
-      set clock = coalesce(clock, date_trunc('milliseconds', clock_timestamp()))
-        + $2::integer * interval '1 second'
-      where store_id = $1 and mode = 'test'`,
-    [storeId, seconds],
+/** @returns whether it was moved, which it is not where it would pass `max`. */
+export async function advanceClock(
+  db: Db,
+  storeId: Uuid,
+  seconds: number,
+  max: number,
+): Promise<boolean> {
+  const advanced = `coalesce(clock, date_trunc('milliseconds', clock_timestamp()))
+    + $2::integer * interval '1 second'`;
+  const { rows } = await db.query(
+    `update tallystick.stores set clock = ${advanced}
+      where store_id = $1 and mode = 'test' and ${advanced} <= $3::timestamptz
+      returning 1`,
+    [storeId, seconds, new Date(max).toISOString()],
   );
+  return rows.length > 0;
 }
 
 export async function readClockOf(db: Db, storeId: Uuid): Promise<{ now: number; real: boolean }> {

@@ -64,3 +64,17 @@ export async function countRows(db: Db): Promise<string> {
     (select coalesce(sum(version), 0) from tallystick.accounts) as counts`);
   return rows[0].counts;
 }
+
+/** A digest of every table but that of keys, whose last use is noted whatever becomes of it. */
+export async function digestRows(db: Db): Promise<Record<string, string>> {
+  const { rows } = await db.query(`select table_name as name from information_schema.tables
+    where table_schema = 'tallystick' and table_type = 'BASE TABLE' and table_name <> 'api_keys'`);
+  const digests: Record<string, string> = {};
+  for (const { name } of rows) {
+    const digest = await db.query(`select md5(coalesce(
+      string_agg(md5(item::text), '' order by md5(item::text)), '')) as digest
+      from tallystick.${name} as item`);
+    digests[name] = digest.rows[0].digest;
+  }
+  return digests;
+}

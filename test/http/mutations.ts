@@ -8,7 +8,10 @@ export type Schema = {
   enum?: unknown[];
   const?: unknown;
   pattern?: string;
-  examples?: unknown[];
+  oneOf?: Schema[];
+  anyOf?: Schema[];
+  propertyNames?: Schema;
+  additionalProperties?: Schema | false;
   minLength?: number;
   maxLength?: number;
   minimum?: number;
@@ -21,15 +24,30 @@ export type Schema = {
   format?: string;
 };
 
-export interface Described {
+interface Described {
   readonly operationId: string;
   readonly parameters?: { name: string; in: string; required: boolean; schema: Schema }[];
   readonly requestBody?: { content: { 'application/json': { schema: Schema } } };
 }
 
+/** An operation of the document, with where it is. */
+export interface DescribedRoute extends Described {
+  readonly method: string;
+  readonly path: string;
+}
+
+export function routesOf(document: {
+  paths: Record<string, Record<string, Described>>;
+}): DescribedRoute[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ ...operation, method, path })),
+  );
+}
+
 export interface Mutant {
   readonly operation: string;
-  readonly id: string;
+  readonly method: string;
+  readonly path: string;
   readonly query: readonly (readonly [string, string])[];
   /** The text of the body; undefined sends none. */
   readonly body: string | undefined;
@@ -40,7 +58,14 @@ export interface Mutant {
 export interface Pool {
   readonly accounts: readonly string[];
   readonly transactions: readonly string[];
+  readonly holds: readonly string[];
+  readonly grants: readonly string[];
+  readonly webhooks: readonly string[];
+  readonly events: readonly string[];
 }
+
+/** Ids of any kind, which are cursors too, and in the wrong place ids of nothing. */
+const allOf = (pool: Pool) => Object.values(pool).flat() as string[];
 
 const NASTY: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
@@ -82,17 +107,30 @@ const NASTY: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
 );
 
+/** A key or a value of metadata. */
+const NOTE = fc.string({ minLength: 1, maxLength: 8 });
+
 function arbitraryOf(schema: Schema, name: string, pool: Pool): fc.Arbitrary<unknown> {
+  const choices = schema.oneOf ?? schema.anyOf;
+  if (choices !== undefined) {
+    return fc.oneof(...choices.map((choice) => arbitraryOf(choice, name, pool)));
+  }
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
-  if (name === 'account_id') return fc.constantFrom(...pool.accounts);
-  if (name === 'transaction_id') return fc.constantFrom(...pool.transactions);
+  if (schema.const !== undefined) return fc.constant(schema.const);
+  const known = /^(account|transaction|hold)_id$/.exec(name);
+  if (known !== null) return fc.constantFrom(...pool[`${known[1]}s` as keyof Pool]);
   if (/^(starting_after|ending_before)$/.test(name)) {
-    return fc.constantFrom(...pool.accounts, ...pool.transactions, 'cce_x');
+    return fc.constantFrom(...allOf(pool), 'cce_x');
   }
   switch (schema.type) {
     case 'integer':
       return fc.integer({ min: schema.minimum ?? 0, max: schema.maximum ?? 100 });
+    case 'boolean':
+      return fc.boolean();
+    case 'null':
+      return fc.constant(null);
     case 'array': {
+      if (name === 'entries') return fc.oneof(arbitraryOf(schema, '', pool), balanced(pool));
       const minLength = schema.minItems ?? 0;
       return fc.array(arbitraryOf(schema.items!, '', pool), {
         minLength,
@@ -100,16 +138,47 @@ function arbitraryOf(schema: Schema, name: string, pool: Pool): fc.Arbitrary<unk
       });
     }
     case 'object':
-      return objectOf(schema, pool);
+      return schema.additionalProperties ? fc.dictionary(NOTE, NOTE) : objectOf(schema, pool);
     default:
-      return textOf(schema);
+      return name === 'url' ? URLS : textOf(schema);
   }
 }
 
+/** Two lines that sum to zero, which lines of chance hardly ever do. */
+function balanced({ accounts }: Pool): fc.Arbitrary<unknown> {
+  const amount = fc.integer({ min: 1, max: 9 }).map(String);
+  return fc
+    .tuple(fc.shuffledSubarray([...accounts], { minLength: 2 }), amount)
+    .map(([[from, to], amount]) => [
+      { account_id: from, side: 'debit', amount },
+      { account_id: to, side: 'credit', amount },
+    ]);
+}
+
+/** Addresses as they are, for a name would be asked of a resolver. */
+const URLS = fc.constantFrom(
+  'https://93.184.215.14/h',
+  'https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]:8443/',
+  'http://93.184.215.14/h',
+  'https://192.168.0.1/h',
+  'https://user:pass@93.184.215.14/',
+);
+
+// Most within what people live to see; further out a clock would stay where it was put.
+const INSTANTS = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: fc.date({
+      min: new Date('2020-01-01'),
+      max: new Date('2040-01-01'),
+      noInvalidDate: true,
+    }),
+  },
+  fc.date({ noInvalidDate: true }),
+);
+
 function textOf(schema: Schema): fc.Arbitrary<string> {
-  if (schema.format === 'date-time') {
-    return fc.date({ noInvalidDate: true }).map((date) => date.toISOString());
-  }
+  if (schema.format === 'date-time') return INSTANTS.map((date) => date.toISOString());
   if (schema.pattern !== undefined) {
     const small = fc.integer({ min: 1, max: 9 }).map(String);
     return fc.oneof({ weight: 4, arbitrary: small }, fc.stringMatching(new RegExp(schema.pattern)));
@@ -123,6 +192,28 @@ function objectOf(schema: Schema, pool: Pool): fc.Arbitrary<unknown> {
   return fc.record(Object.fromEntries(fields), { requiredKeys: schema.required ?? [] });
 }
 
+/** The path with ids in it: as a rule of the right kind, now and then of another, or of none. */
+function pathOf(path: string, pool: Pool): fc.Arbitrary<string> {
+  const strange = NASTY.map((value) => {
+    return (
+      Buffer.from(textFor(value))
+        .toString()
+        .replace(/[/?#\\]/g, '') || 'x'
+    );
+  });
+  const ids = [...path.matchAll(/(\w+)\/\{\w+\}/g)].map(([, kind]) =>
+    fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...pool[kind as keyof Pool]) },
+      { weight: 1, arbitrary: fc.constantFrom(...allOf(pool)) },
+      { weight: 1, arbitrary: strange },
+    ),
+  );
+  return fc.tuple(...ids).map((chosen) => {
+    let next = 0;
+    return path.replace(/\{\w+\}/g, () => encodeURIComponent(chosen[next++]!));
+  });
+}
+
 type Path = readonly (string | number)[];
 
 function pathsOf(value: unknown, path: Path = []): Path[] {
@@ -133,9 +224,12 @@ function pathsOf(value: unknown, path: Path = []): Path[] {
   return [path, ...inner];
 }
 
+// Half stay right, for a request has two values, and what ends at a first check shows little.
+const KEEP = ['keep', 'keep', 'keep', 'keep', 'keep'] as const;
+
 /** How a right value is spoilt: replaced, removed or added to, at one of its places. */
 const spoiling = fc.record({
-  how: fc.constantFrom('keep', 'keep', 'replace', 'replace', 'replace', 'remove', 'add'),
+  how: fc.constantFrom(...KEEP, 'replace', 'replace', 'replace', 'remove', 'add'),
   place: fc.nat({ max: 40 }),
   value: NASTY,
   name: fc.oneof(
@@ -172,29 +266,33 @@ function mangle(text: string, { how, at, with: other }: { how: number; at: numbe
   return text;
 }
 
-export function mutants(operation: Described, pool: Pool): fc.Arbitrary<Mutant> {
-  const schema = operation.requestBody?.content['application/json'].schema;
-  const parameters = (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
+/** What takes input can be spoilt in more ways, so more mutants are made of it. */
+export function anyMutant(routes: readonly DescribedRoute[], pool: Pool): fc.Arbitrary<Mutant> {
+  return fc.oneof(
+    ...routes.map((route) => {
+      const hasInput = route.requestBody !== undefined || queryOf(route).length > 0;
+      return { weight: hasInput ? 3 : 1, arbitrary: mutants(route, pool) };
+    }),
+  );
+}
+
+const queryOf = (route: DescribedRoute) =>
+  (route.parameters ?? []).filter((parameter) => parameter.in === 'query');
+
+function mutants(route: DescribedRoute, pool: Pool): fc.Arbitrary<Mutant> {
+  const schema = route.requestBody?.content['application/json'].schema;
+  const parameters = queryOf(route);
   const query: Schema = {
     type: 'object',
     properties: Object.fromEntries(parameters.map(({ name, schema }) => [name, schema])),
     required: parameters.filter(({ required }) => required).map(({ name }) => name),
   };
-  const ids = [...pool.accounts, ...pool.transactions];
-  const body = schema === undefined ? fc.constant(undefined) : objectOf(schema, pool);
-  const strangeId = NASTY.map((value) => {
-    return (
-      Buffer.from(textFor(value))
-        .toString()
-        .replace(/[/?#\\]/g, '') || 'x'
-    );
-  });
   return fc
     .record({
-      id: fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...ids) }, strangeId),
+      path: pathOf(route.path, pool),
       query: objectOf(query, pool),
       spoilQuery: spoiling,
-      body,
+      body: schema === undefined ? fc.constant(undefined) : objectOf(schema, pool),
       spoilBody: spoiling,
       mangling,
       type: fc.nat({ max: 40 }),
@@ -205,10 +303,11 @@ export function mutants(operation: Described, pool: Pool): fc.Arbitrary<Mutant> 
       const value = spoil(made.body, made.spoilBody);
       const text = value === undefined ? undefined : mangle(JSON.stringify(value), made.mangling);
       return {
-        operation: operation.operationId,
-        id: made.id,
+        operation: route.operationId,
+        method: route.method.toUpperCase(),
+        path: made.path,
         query: pairs.map(([name, item]) => [name, textFor(item)] as const),
-        body: text,
+        body: route.method === 'get' ? undefined : text,
         contentType:
           made.type === 0 ? 'text/plain' : made.type === 1 ? undefined : 'application/json',
       };
