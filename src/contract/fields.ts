@@ -106,14 +106,23 @@ const METADATA_PAIRS_MAX = 50;
 const METADATA_KEY_MAX = 40;
 const METADATA_VALUE_MAX = 500;
 
-/** Notes of the caller's own: text under names of its own. */
-export const metadata = z
+const pairs = z
   .record(text(METADATA_KEY_MAX), z.string().max(METADATA_VALUE_MAX).refine(isStorable, UNSTORED))
   .refine(
     (value) => Object.keys(value).length <= METADATA_PAIRS_MAX,
     `must have at most ${METADATA_PAIRS_MAX} pairs`,
   )
   .meta({ description: `At most ${METADATA_PAIRS_MAX} pairs of text.` });
+
+/** Notes of the caller's own: text under names of its own. */
+export const metadata = z.preprocess((value, context) => {
+  // A record leaves this name out unseen, and what is sent is either kept or refused.
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+    const message = 'is a name that cannot be kept; choose another';
+    context.addIssue({ code: 'custom', path: ['__proto__'], message });
+  }
+  return value;
+}, pairs);
 
 export const priority = z
   .int()
