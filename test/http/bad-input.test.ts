@@ -1,59 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OperationName } from '../../src/contract/operations.js';
 import { Api, checkProblem, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
+import { BAD_AMOUNTS, BAD_TEXTS } from '../harness/bad-values.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
 import { countRows, expectSound } from '../harness/verify.js';
 
 /** Known bad values, each in every place where it could do harm. */
 
-const AMOUNTS = [
-  '0',
-  '-1',
-  '1.5',
-  '1e3',
-  'NaN',
-  'Infinity',
-  '',
-  ' 1',
-  '1 ',
-  '00',
-  '01',
-  '+1',
-  '0x1',
-  '1,000',
-  '1_0',
-  '１',
-  '1'.repeat(39),
-  1,
-  0,
-  -1,
-  1.5,
-  1e300,
-  true,
-  null,
-  {},
-  [],
-  ['1'],
-  { amount: '1' },
-];
-const TEXTS = [
-  'a\0b',
-  '\0',
-  '\ud800',
-  'x\udc00',
-  '\ufeffx',
-  '',
-  'x'.repeat(256),
-  'x'.repeat(100_000),
-  1,
-  true,
-  null,
-  {},
-  [],
-  ['x'],
-  { length: 1 },
-];
 const GOOD_TEXTS = [
   '😀',
   '👩‍👩‍👧‍👦 café ñ',
@@ -120,7 +74,7 @@ onEngines((engine) => {
     expect(await countRows(database.engine.reader)).toBe(before);
   };
 
-  test.each(AMOUNTS.map((amount) => [JSON.stringify(amount).slice(0, 50), amount]))(
+  test.each(BAD_AMOUNTS.map((amount) => [JSON.stringify(amount).slice(0, 50), amount]))(
     '%s is no amount',
     async (_, amount) => {
       await refuses(async () => {
@@ -144,7 +98,7 @@ onEngines((engine) => {
     expectProblem(answer, 'validation_error', 'amount');
   });
 
-  test.each(TEXTS.map((text) => [JSON.stringify(text).slice(0, 40), text]))(
+  test.each(BAD_TEXTS.map((text) => [JSON.stringify(text).slice(0, 40), text]))(
     '%s is no text for any field',
     async (_, text) => {
       await refuses(async () => {
