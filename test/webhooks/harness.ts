@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,6 +19,7 @@ import {
   type Store,
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
+import { findBinaries } from '../harness/cluster.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
 
@@ -52,8 +53,8 @@ export async function freePort(): Promise<number> {
 
 /** Starts a PostgreSQL cluster of its own, which is gone after `close`. */
 export async function startPostgres(): Promise<Closable & { url: string }> {
-  const versions = readdirSync('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a));
-  const bin = `/usr/lib/postgresql/${versions[0]}/bin`;
+  const bin = findBinaries();
+  if (bin === undefined) throw new Error('There is no PostgreSQL here.');
   const isRoot = process.getuid?.() === 0;
   const directory = mkdtempSync(join(tmpdir(), 'tallystick-webhooks-'));
   const as = (program: string, ...args: string[]): [string, string[]] =>

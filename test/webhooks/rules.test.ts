@@ -228,3 +228,8 @@ test('deliveries give way only while the ledger is given much', () => {
   expect(second(BUSY_COMMANDS_PER_S + 1)).toBe(true);
   expect(second(0)).toBe(false);
 });
+
+test('event ids begin with the instant that they are of', () => {
+  const at = 1_789_430_400_456;
+  expect(newEventId(at).replaceAll('-', '').slice(0, 12)).toBe(at.toString(16).padStart(12, '0'));
+});
