@@ -20,7 +20,7 @@ import {
   findOwners,
   groupByAccount,
   groupGrants,
-  toGrant,
+  toGrants,
   toHold,
   toOwners,
 } from '../store/funds.js';
@@ -161,5 +161,5 @@ async function loadFunds(
     findGrants(store.id, parted, grantIds, made),
     findHolds(store.id, parted, holdIds, holdKeys),
   ])) as [Result, Result];
-  return { grants: grants.rows.map(toGrant), holds: holds.rows.map(toHold) };
+  return { grants: toGrants(grants), holds: holds.rows.map(toHold) };
 }

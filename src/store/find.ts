@@ -8,7 +8,8 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
 
 /**
  * What the write path looks up besides accounts. Every look-up is a lateral one for the reason
- * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower.
+ * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower. A limit
+ * or an offset keeps it one: without, the planner may make a join of it that reads whole stores.
  */
 
 const NOW = `(date_part('epoch', coalesce(clock,
@@ -80,7 +81,7 @@ export function findNames(
     text: `select a.* from unnest($2::text[], $3::text[]) as wanted (customer_id, name_key)
       cross join lateral (
         ${SELECT_ACCOUNT} where store_id = $1 and customer_id = wanted.customer_id
-          and name_key = wanted.name_key
+          and name_key = wanted.name_key limit 1
       ) as a`,
     values: [
       storeId,
@@ -111,6 +112,7 @@ export async function readTransactions(
         select transaction_id, operation, reference, idempotency_key, fingerprint, reversal_of,
           ${epoch('created_at')}, hold_id, metadata
         from tallystick.transactions where store_id = $1 and transaction_id = wanted.id
+        limit 1
       ) as t
       cross join lateral (
         select line, account_id, amount, seq, balance_after, (
@@ -119,6 +121,7 @@ export async function readTransactions(
             and d.transaction_id = wanted.id and d.line = entries.line
         ) as draws
         from tallystick.entries where store_id = $1 and transaction_id = wanted.id
+        offset 0
       ) as e
       order by t.transaction_id, e.line`,
     [storeId, plainArray(ids)],

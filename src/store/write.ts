@@ -88,13 +88,19 @@ export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Sta
   };
 }
 
-/** Stores what movements change; no index covers any of these columns. */
+/**
+ * Stores what movements change; no index covers any of these columns.
+ *
+ * The limit cuts nothing off. It tells the planner to expect few rows, so that it looks each one
+ * up by its whole key; where it expected ten, it read whole stores that it took to be small.
+ */
 export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `update tallystick.accounts as a
       set balance = v.balance, version = v.version, posted_at = v.posted_at
-      from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[])
-        as v (id, balance, version, posted_at)
+      from (
+        select * from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[]) limit $6
+      ) as v (id, balance, version, posted_at)
       where a.store_id = $1 and a.account_id = v.id`,
     values: [
       storeId,
@@ -102,6 +108,7 @@ export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Sta
       plainColumn(accounts, ({ balance }) => balance),
       plainColumn(accounts, ({ version }) => version),
       plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
+      accounts.length,
     ],
   };
 }
@@ -109,13 +116,16 @@ export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Sta
 export function updateStatuses(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `update tallystick.accounts as a set status = v.status, updated_at = v.updated_at
-      from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as v (id, status, updated_at)
+      from (
+        select * from unnest($2::uuid[], $3::text[], $4::timestamptz[]) limit $5
+      ) as v (id, status, updated_at)
       where a.store_id = $1 and a.account_id = v.id`,
     values: [
       storeId,
       plainColumn(accounts, ({ id }) => id),
       plainColumn(accounts, ({ status }) => status),
       plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
+      accounts.length,
     ],
   };
 }
