@@ -19,6 +19,7 @@ import {
 } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
 import { attempt } from './attempt.js';
+import { Connections } from './connections.js';
 import { CourierQueue } from './courier-queue.js';
 import type { DeliverySettings } from './delivery-settings.js';
 import { type DeliveryLog, EndpointHealth } from './endpoint-health.js';
@@ -56,6 +57,7 @@ const STOP_GRACE_MS = 10_000;
 export class Courier {
   readonly #parts: CourierParts;
   readonly #queue = new CourierQueue();
+  readonly #connections = new Connections();
   readonly #health: EndpointHealth;
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
@@ -215,7 +217,7 @@ export class Courier {
 
   async #attempt(event: DueEvent): Promise<void> {
     const { guard, settings } = this.#parts;
-    const answered = await attempt(guard, {
+    const answered = await attempt(guard, this.#connections, {
       url: this.#endpoint.url,
       body: event.body,
       headerSets: signedHeaders(this.#endpoint, event, Date.now()),
