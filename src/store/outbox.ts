@@ -64,37 +64,31 @@ export function insertOutbox(storeId: Uuid, events: readonly OutboxEvent[]): Sta
   };
 }
 
-/** The oldest events of an endpoint that have not been attempted, read from the key's start. */
-export async function readFresh(
+/** Reads events of an endpoint that are to be attempted, at most `limit` of them. */
+export type ReadDue = (
   db: Db,
   storeId: Uuid,
   endpointId: Uuid,
   limit: number,
-): Promise<DueEvent[]> {
-  const { rows } = await db.query(
-    `select event_id, type, account_id, seq::text as seq, body, 0 as tries
-      from tallystick.outbox where store_id = $1 and endpoint_id = $2
-      order by store_id, endpoint_id, event_id limit $3`,
-    [storeId, endpointId, limit],
-  );
-  return rows.map(toDue);
-}
+) => Promise<DueEvent[]>;
 
-/** The events of an endpoint whose next attempt is due. */
-export async function readDue(
-  db: Db,
-  storeId: Uuid,
-  endpointId: Uuid,
-  limit: number,
-): Promise<DueEvent[]> {
-  const { rows } = await db.query(
-    `select event_id, type, account_id, seq::text as seq, body, tries
-      from tallystick.deliveries
-      where store_id = $1 and endpoint_id = $2 and due_at <= clock_timestamp()
-      order by store_id, endpoint_id, due_at limit $3`,
-    [storeId, endpointId, limit],
-  );
-  return rows.map(toDue);
+/** The oldest events that have not been attempted, read from the key's start. */
+export const readFresh: ReadDue = reader('0 as tries from tallystick.outbox', '', 'event_id');
+/** The events whose next attempt is due. */
+export const readDue: ReadDue = reader(
+  'tries from tallystick.deliveries',
+  'and due_at <= clock_timestamp()',
+  'due_at',
+);
+
+function reader(source: string, condition: string, order: string): ReadDue {
+  const text = `select event_id, type, account_id, seq::text as seq, body, ${source}
+    where store_id = $1 and endpoint_id = $2 ${condition}
+    order by store_id, endpoint_id, ${order} limit $3`;
+  return async (db, storeId, endpointId, limit) => {
+    const { rows } = await db.query(text, [storeId, endpointId, limit]);
+    return rows.map(toDue);
+  };
 }
 
 /** Moves events out of the outbox after their first attempt. What another has moved stays. */
