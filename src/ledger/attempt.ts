@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net';
 import type { Attempt } from '../store/outbox.js';
 import type { Address, AddressGuard, Target } from './address.js';
 import type { Connections } from './connections.js';
+import { storable } from './storable.js';
 
 /** One POST to one endpoint, with everything about it bounded. */
 
@@ -47,7 +48,7 @@ export async function attempt(
       at,
       latency_ms: Math.round(performance.now() - started),
       response_status: status,
-      error: error === null ? null : error.slice(0, ERROR_LENGTH_MAX),
+      error: error === null ? null : storable(error, ERROR_LENGTH_MAX),
     },
     retryAfter,
   });

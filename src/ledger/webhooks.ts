@@ -23,12 +23,16 @@ import {
 import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
 import { newEventId, newId } from './ids.js';
+import type { AttemptCounts } from './outcome.js';
 import { generateSecret } from './signature.js';
+import { storable } from './storable.js';
 
 /** How many endpoints a store can have: each that wants an event costs its movement a row. */
 export const ENDPOINTS_MAX = 20;
 /** How many deliveries one request can make due again. */
 export const RESEND_MAX = 10_000;
+/** How much of an acknowledged answer's body is kept, in characters. */
+const ANSWER_KEPT = 1_000;
 /** What stands for the URL of an endpoint that is polled and never called (contract 3.6). */
 export const CLI_URL = 'creem-cli://listen';
 
@@ -132,7 +136,12 @@ export class Webhooks {
    *
    * @returns whether the first one was a success.
    */
-  async acknowledge(store: Store, id: Uuid, eventId: Uuid, status: number): Promise<boolean> {
+  async acknowledge(
+    store: Store,
+    id: Uuid,
+    eventId: Uuid,
+    { status, text }: { status: number; text: string | null },
+  ): Promise<boolean> {
     cliOnly(await this.get(store, id));
     const before = foundEvent(await this.#delivery(store, id, eventId));
     if (before.status === 'pending') {
@@ -143,7 +152,13 @@ export class Webhooks {
           eventId,
           status: delivered ? 'delivered' : 'failed',
           tries: 1,
-          attempt: { at, latency_ms: 0, response_status: status, error: null },
+          attempt: {
+            at,
+            latency_ms: 0,
+            response_status: status,
+            error: null,
+            ...(text === null ? {} : { response_body: storable(text, ANSWER_KEPT) }),
+          },
           delay: null,
         },
       ]);

@@ -28,6 +28,8 @@ export interface Attempt {
   readonly response_status: number | null;
   /** Why there was no answer; null where there was one. */
   readonly error: string | null;
+  /** The beginning of the answer's body, where an acknowledgement gave it. */
+  readonly response_body?: string;
 }
 
 /** What an attempt came to. */

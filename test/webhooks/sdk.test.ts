@@ -119,6 +119,29 @@ describe('the official SDK', () => {
     await creem.webhooks.delete(webhook.id);
   });
 
+  test('finds the answer that it acknowledged with the attempt, cut off and storable', async () => {
+    const webhook = await creem.webhooks.create({ deliveryMode: 'cli' });
+    await account('7');
+    await move('debit', await account('7'), '2');
+    const { items } = await creem.webhooks.listPendingEvents(webhook.id);
+    // The cut goes through a character of two halves, and NUL is none that the database takes.
+    const answers = ['not\0found', `${'x'.repeat(999)}😀${'y'.repeat(1000)}`];
+    for (const [index, responseBody] of answers.entries()) {
+      const ack = { statusCode: 404, responseBody };
+      await creem.webhooks.acknowledgeEvent(webhook.id, items[index]!.id, ack);
+    }
+    await creem.webhooks.acknowledgeEvent(webhook.id, items[2]!.id, { statusCode: 200 });
+    const { body } = await api('GET', `/v1/webhooks/${webhook.id}/deliveries`);
+    const kept = (body.data as { attempts: object[] }[]).map(({ attempts }) => attempts[0]);
+    expect(kept).toMatchObject([
+      { response_status: 200 },
+      { response_status: 404, response_body: `${'x'.repeat(999)}\uFFFD` },
+      { response_status: 404, response_body: 'not\uFFFDfound' },
+    ]);
+    expect(kept[0]).not.toHaveProperty('response_body');
+    await creem.webhooks.delete(webhook.id);
+  });
+
   test('verifies and parses what is delivered', async () => {
     const id = await account();
     let secret = '';
