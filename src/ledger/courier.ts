@@ -23,7 +23,7 @@ import { Connections } from './connections.js';
 import { CourierQueue } from './courier-queue.js';
 import type { DeliverySettings } from './delivery-settings.js';
 import { type DeliveryLog, EndpointHealth } from './endpoint-health.js';
-import { isGone, resultOf } from './outcome.js';
+import { type AttemptCounts, isGone, resultOf } from './outcome.js';
 import { PACE_WINDOW_MS, PACED_ATTEMPTS, type Pace } from './pace.js';
 import { signedHeaders } from './signature.js';
 
@@ -35,6 +35,7 @@ export interface CourierParts {
   /** Whose lease it is: one for each worker. */
   readonly owner: Uuid;
   readonly log: DeliveryLog;
+  readonly counts: AttemptCounts;
   /** From 0 up to 1. */
   readonly random: () => number;
 }
@@ -231,6 +232,7 @@ export class Courier {
       const { schedule } = settings;
       const result = resultOf(event, answered, schedule, this.#parts.random());
       this.#results.push({ event, result });
+      this.#parts.counts[result.status === 'delivered' ? 'success' : 'failure']++;
       if (isGone(result)) this.#gone = true;
     }
     this.#start();

@@ -1,11 +1,12 @@
 import { RefusalError, refuse } from '../core/errors.js';
 import { type EventType, eventBody, type OutboxEvent, sampleObject } from '../core/events.js';
-import { type Uuid, uuidV7 } from '../core/id.js';
+import { timeOf, type Uuid, uuidV7 } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Db } from '../store/db.js';
 import {
   type Delivery,
   type DeliveryStatus,
+  findOldestPending,
   listDeliveries,
   readDelivery,
   resend,
@@ -53,6 +54,8 @@ export interface EndpointFields {
  * @throws {RefusalError} from every method, where the endpoint or the event is not there.
  */
 export class Webhooks {
+  /** Counted by the deliverer beside this ledger, where there is one. */
+  readonly attempts: AttemptCounts = { success: 0, failure: 0 };
   readonly #db: Db;
   readonly #guard: AddressGuard;
   readonly #onEvents: () => void;
@@ -164,6 +167,12 @@ export class Webhooks {
       ]);
     }
     return foundEvent(await this.#delivery(store, id, eventId)).status === 'delivered';
+  }
+
+  /** For how many milliseconds the oldest event of any store has waited for its first attempt. */
+  async oldestPending(): Promise<number> {
+    const eventId = await findOldestPending(this.#db);
+    return eventId === undefined ? 0 : Math.max(Date.now() - timeOf(eventId), 0);
   }
 
   /** Sends a made-up movement to one endpoint, whatever events it asked for. */

@@ -2,8 +2,11 @@ import { Creem } from 'creem';
 import { constructWebhookEvent, constructWebhookEventEntity } from 'creem/webhooks.js';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseId } from '../../src/core/id.js';
+import { newEventId } from '../../src/ledger/ids.js';
 import { ensureKey } from '../../src/ledger/index.js';
 import { ENDPOINTS_MAX } from '../../src/ledger/webhooks.js';
+import { addToOutbox } from '../../src/store/outbox.js';
 import {
   type Called,
   call,
@@ -416,5 +419,44 @@ describe('refusals', () => {
     const refused = await as('POST', '/v1/webhooks', { delivery_mode: 'cli' });
     expect(refused).toMatchObject({ status: 403, body: { error: { code: 'insufficient_scope' } } });
     expect((await as('GET', '/v1/customer-credits/accounts')).status).toBe(403);
+  });
+});
+
+describe('metrics', () => {
+  async function metric(line: string): Promise<number> {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const found = new RegExp(`^tallystick_webhook_${line} (\\S+)$`, 'm').exec(text);
+    return Number(found?.[1]);
+  }
+  const attempts = (outcome: string) => metric(`attempts_total\\{outcome="${outcome}"\\}`);
+
+  test('count attempts by outcome', async () => {
+    const [succeeded, failed] = [await attempts('success'), await attempts('failure')];
+    await received({}, 1, () => account('1'));
+    await until('the success', async () => (await attempts('success')) === succeeded + 1);
+    status = 500;
+    await received({}, 1, () => account('1'));
+    status = 200;
+    await until('the failure', async () => (await attempts('failure')) > failed);
+  });
+
+  test('show the age of the oldest event that waits for its first attempt', async () => {
+    expect(await metric('oldest_pending_seconds')).toBe(0);
+    const { body } = await api('POST', '/v1/webhooks', { url: receiver.url });
+    const anHour = 3_600_000;
+    const { reader } = server.ledger.engine;
+    const leased = `update tallystick.webhook_endpoints
+      set lease_owner = store_id, lease_until = clock_timestamp() + interval '1 minute'`;
+    await reader.query(leased);
+    await account('1');
+    expect(await metric('oldest_pending_seconds')).toBeLessThan(60);
+    const eventId = newEventId(Date.now() - anHour);
+    const { store } = server;
+    const endpointId = parseId('webhook', body.id)!;
+    const event = { endpointId, eventId, type: 'credits.granted' as const, seq: 1, body: '{}' };
+    await addToOutbox(reader, store.id, { ...event, accountId: eventId });
+    expect(await metric('oldest_pending_seconds')).toBeGreaterThanOrEqual(3600);
+    await api('DELETE', `/v1/webhooks/${body.id}`);
+    expect(await metric('oldest_pending_seconds')).toBe(0);
   });
 });
