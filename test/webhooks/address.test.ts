@@ -184,8 +184,7 @@ describe('a name that changes its answer', () => {
   test('is asked once an attempt, and only what was checked is connected to', async () => {
     const receiver = await startReceiver();
     let asked = 0;
-    // The second answer would lead elsewhere, but nobody asks for it within one attempt; and at
-    // the next the connection that the first has left does not lead to it.
+    // The second answer would lead elsewhere, but nobody asks for it.
     const guard = new AddressGuard(parseAllowList('127.0.0.1'), async () => {
       asked++;
       return [{ address: asked === 1 ? '127.0.0.1' : '127.0.0.2', family: 4 }];

@@ -122,22 +122,25 @@ describe('a connection', () => {
   /** Answers 200 to all that comes, by hand, so that each connection is seen. */
   async function serve(answerTo: (socket: Socket, count: number) => void) {
     const sockets: Socket[] = [];
+    const reached: string[] = [];
     let requests = 0;
     const server = createServer((socket) => {
       sockets.push(socket);
+      reached.push(socket.localAddress!.replace('::ffff:', ''));
       socket.on('error', () => {});
       socket.on('data', () => answerTo(socket, ++requests));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(0, resolve));
     const { port } = server.address() as AddressInfo;
     const close = () => {
       for (const socket of sockets) socket.destroy();
       server.close();
     };
-    const url = `http://127.0.0.1:${port}/`;
-    const send = () =>
-      attempt(guard, connections, { url, body: '{}', headerSets: [{}], timeout: 3_000 });
-    return { sockets, send, close };
+    const send = (host = '127.0.0.1', names = guard) => {
+      const url = `http://${host}:${port}/`;
+      return attempt(names, connections, { url, body: '{}', headerSets: [{}], timeout: 3_000 });
+    };
+    return { sockets, reached, send, close };
   }
   const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
@@ -145,6 +148,20 @@ describe('a connection', () => {
     const { sockets, send, close } = await serve((socket) => socket.write(OK));
     for (let n = 0; n < 3; n++) expect((await send()).attempt.response_status).toBe(200);
     expect(sockets).toHaveLength(1);
+    close();
+  });
+
+  test('is not used again where its name leads elsewhere by now, though that is allowed', async () => {
+    const { sockets, reached, send, close } = await serve((socket) => socket.write(OK));
+    const answers = ['127.0.0.1', '127.0.0.2', '127.0.0.2'];
+    const moving = new AddressGuard(parseAllowList('127.0.0.0/8'), async () => [
+      { address: answers.shift()!, family: 4 },
+    ]);
+    for (let n = 0; n < 3; n++) {
+      expect((await send('moving.invalid', moving)).attempt.response_status).toBe(200);
+    }
+    expect(reached).toEqual(['127.0.0.1', '127.0.0.2']);
+    await until('the first is closed', () => sockets[0]!.destroyed);
     close();
   });
 
