@@ -24,18 +24,35 @@ export function readClock(storeId: Uuid): Statement {
 }
 
 /**
- * The instant, taken once the locks of the statements before it are held, and with it what the
- * store's webhook endpoints want to be told. That is read at every batch, because an answer from
- * memory would lose the events between another server's change of an endpoint and its end.
+ * What a batch reads once the locks of the statements before are held, in one statement: the
+ * instant, who has its keys already, and what the store's webhook endpoints want to be told. The
+ * last is read at every batch, because an answer from memory would lose the events between
+ * another server's change of an endpoint and its end.
  */
-export function readClockAndWishes(storeId: Uuid): Statement {
+export function observe(storeId: Uuid, keys: readonly string[]): Statement {
   return {
     text: `select ${NOW},
+        (select string_agg(k.place || ' ' || t.transaction_id || ' ' || t.fingerprint, ',')
+          from unnest($2::text[]) with ordinality as k (key, place)
+          cross join lateral (
+            select transaction_id, fingerprint from tallystick.transactions
+            where store_id = $1 and idempotency_key = k.key limit 1
+          ) as t) as holders,
         (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
           from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted
       from tallystick.stores where store_id = $1`,
-    values: [storeId],
+    values: [storeId, textArray(keys)],
   };
+}
+
+/** @param keys as they were given to `observe`, whose places the answer names. */
+export function toKeys(result: Result, keys: readonly string[]): Map<string, KeyHolder> {
+  const holders = new Map<string, KeyHolder>();
+  for (const line of (result.rows[0].holders as string | null)?.split(',') ?? []) {
+    const [place, transactionId, fingerprint] = line.split(' ') as [string, Uuid, Uuid];
+    holders.set(keys[Number(place) - 1]!, { transactionId, fingerprint });
+  }
+  return holders;
 }
 
 export function toSubscriptions(result: Result): Subscription[] {
@@ -49,27 +66,6 @@ export function toSubscriptions(result: Result): Subscription[] {
 
 export function toInstant(result: Result): number {
   return Number(result.rows[0].now);
-}
-
-export function findKeys(storeId: Uuid, keys: readonly string[]): Statement {
-  return {
-    text: `select wanted.key, t.transaction_id, t.fingerprint
-      from unnest($2::text[]) as wanted (key)
-      cross join lateral (
-        select transaction_id, fingerprint from tallystick.transactions
-        where store_id = $1 and idempotency_key = wanted.key limit 1
-      ) as t`,
-    values: [storeId, textArray(keys)],
-  };
-}
-
-export function toKeys(result: Result): Map<string, KeyHolder> {
-  return new Map(
-    result.rows.map(({ key, transaction_id, fingerprint }) => [
-      key,
-      { transactionId: transaction_id, fingerprint },
-    ]),
-  );
 }
 
 /** Finds the accounts that hold the names which the customers want to open. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
 import type { Db, Engine, Statement } from '../../src/store/db.js';
-import { findKeys, findNames, readTransactions } from '../../src/store/find.js';
+import { findNames, observe, readTransactions } from '../../src/store/find.js';
 import { findGrants, findHolds, findOwners, toGrants, toHold } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
 import * as read from '../../src/store/read.js';
@@ -152,7 +152,7 @@ onEngine(POSTGRES, (engine) => {
       );
       return [
         ['lockAccounts', lockAccounts(store.id, [account, newId()])],
-        ['findKeys', findKeys(store.id, ['key_1', 'key_2', 'other'])],
+        ['observe', observe(store.id, ['key_1', 'key_2', 'other'])],
         ['findNames', findNames(store.id, [{ customerId: 'cust_1', name: 'default' }])],
         ['updateBalances', updateBalances(store.id, [row])],
         ['updateStatuses', updateStatuses(store.id, [row])],
