@@ -44,7 +44,8 @@ export function deliverBeside(
 ): Deliverer | undefined {
   if (!inServer) return undefined;
   const pace = new Pace(() => ledger.commands);
-  const deliverer = new Deliverer(ledger.engine, { settings, guard, log, pace });
+  const counts = ledger.webhooks.attempts;
+  const deliverer = new Deliverer(ledger.engine, { settings, guard, log, pace, counts });
   ledger.onEvents(() => deliverer.ring());
   deliverer.start();
   return deliverer;

@@ -158,6 +158,9 @@ export const delivery = z
         latency_ms: z.int(),
         response_status: z.int().nullable(),
         error: z.string().nullable(),
+        response_body: z.string().optional().meta({
+          description: "The beginning of what a cli endpoint's acknowledgement gave as the answer.",
+        }),
       }),
     ),
     body: z.string(),

@@ -2,7 +2,7 @@ import { book } from './book.js';
 import { endOf, pinnedBy } from './funds.js';
 import { formatId, type Uuid } from './id.js';
 import type { Account, Grant, Hold, Posting, Transaction } from './model.js';
-import { type Changes, fundsOf, instantOf, type State } from './state.js';
+import { type Changes, instantOf, NO_CHANGES, type State } from './state.js';
 
 type SettleState = Omit<State, 'keys' | 'holdKeys' | 'names' | 'originals'>;
 
@@ -20,15 +20,15 @@ type SettleState = Omit<State, 'keys' | 'holdKeys' | 'names' | 'originals'>;
 export function settle(state: SettleState, accountId: Uuid, freed = false): Changes {
   const start = state.accounts.get(accountId)!;
   const now = instantOf(state, start);
-  const settling = new Settling(state, start);
-  const { grants, holds } = fundsOf(state, start);
   const due = new Set<number>();
-  for (const { status, expiresAt } of holds) {
+  for (const { status, expiresAt } of state.holds.get(accountId)?.values() ?? []) {
     if (status === 'open' && expiresAt <= now) due.add(freed ? now : expiresAt);
   }
-  for (const grant of grants) {
+  for (const grant of state.grants.get(accountId)?.values() ?? []) {
     if (grant.remaining > 0n && endOf(grant) <= now) due.add(freed ? now : endOf(grant));
   }
+  if (due.size === 0) return NO_CHANGES;
+  const settling = new Settling(state, start);
   for (const instant of [...due].sort((a, b) => a - b)) settling.settleAt(instant);
   return settling.changes();
 }

@@ -3,6 +3,8 @@ import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Attempt } from '../store/outbox.js';
 import type { Address, AddressGuard, Target } from './address.js';
+import type { Connections } from './connections.js';
+import { storable } from './storable.js';
 
 /** One POST to one endpoint, with everything about it bounded. */
 
@@ -30,8 +32,15 @@ export interface Post {
   readonly signal?: AbortSignal;
 }
 
+/** What a request meets on a connection that its receiver has closed. */
+const STALE = new Set(['ECONNRESET', 'EPIPE']);
+
 /** Checks the address and posts to it; never throws, for a failure is an attempt's outcome. */
-export async function attempt(guard: AddressGuard, post: Post): Promise<Answered> {
+export async function attempt(
+  guard: AddressGuard,
+  connections: Connections,
+  post: Post,
+): Promise<Answered> {
   const at = new Date().toISOString();
   const started = performance.now();
   const done = (status: number | null, error: string | null, retryAfter: number | null = null) => ({
@@ -39,16 +48,19 @@ export async function attempt(guard: AddressGuard, post: Post): Promise<Answered
       at,
       latency_ms: Math.round(performance.now() - started),
       response_status: status,
-      error: error === null ? null : error.slice(0, ERROR_LENGTH_MAX),
+      error: error === null ? null : storable(error, ERROR_LENGTH_MAX),
     },
     retryAfter,
   });
   try {
     const target = await guard.check(post.url);
     if ('fault' in target) return done(null, `not called: ${target.fault}`);
+    const deadline = started + post.timeout;
     for (const [index, headers] of post.headerSets.entries()) {
-      const timeout = post.timeout - (performance.now() - started);
-      const answer = await send(target, post, headers, timeout);
+      const agent = connections.agentFor(target);
+      const answer =
+        (await send(target, post, { agent, headers, deadline })) ??
+        (await send(target, post, { agent: false, headers, deadline }))!;
       const last = index === post.headerSets.length - 1;
       if (last || !REFUSALS.has(answer.status)) {
         return done(answer.status, null, retryAfterOf(answer.retryAfter));
@@ -65,23 +77,29 @@ interface Answer {
   readonly retryAfter: string | undefined;
 }
 
+interface Sending {
+  /** False for a connection of its own. */
+  readonly agent: http.Agent | false;
+  readonly headers: Record<string, string>;
+  /** By this process's clock (`performance.now`). */
+  readonly deadline: number;
+}
+
+/** @returns undefined where it took a kept connection that turned out to be closed. */
 function send(
   { url, addresses }: Target,
   post: Post,
-  headers: Record<string, string>,
-  timeout: number,
-): Promise<Answer> {
+  { agent, headers, deadline }: Sending,
+): Promise<Answer | undefined> {
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method: 'POST',
-      // Nobody but this attempt uses the connection, so it goes where the check has been.
-      agent: false,
+      agent,
       lookup: pinned(addresses),
       headers: {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(post.body),
         'user-agent': 'Tallystick-Webhooks/1',
-        connection: 'close',
         ...headers,
       },
       ...(post.signal === undefined ? {} : { signal: post.signal }),
@@ -89,13 +107,15 @@ function send(
     // A time-out for the whole of it: one that is set anew at each byte can be drawn out.
     const timer = setTimeout(() => {
       request.destroy(new Error(`no answer within ${post.timeout} ms`));
-    }, timeout);
+    }, deadline - performance.now());
     const settle = (act: () => void) => {
       clearTimeout(timer);
       act();
-      request.destroy();
     };
-    request.on('error', (error) => settle(() => reject(error)));
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      const isStale = request.reusedSocket && STALE.has(error.code ?? '');
+      settle(() => (isStale ? resolve(undefined) : reject(error)));
+    });
     request.on('response', (response) => {
       const answer = {
         status: response.statusCode!,
@@ -104,9 +124,15 @@ function send(
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes > ANSWER_BYTES_MAX) settle(() => resolve(answer));
+        if (bytes <= ANSWER_BYTES_MAX) return;
+        settle(() => resolve(answer));
+        request.destroy();
       });
-      response.on('end', () => settle(() => resolve(answer)));
+      response.on('end', () => {
+        settle(() => resolve(answer));
+        // A receiver that answers before it has read all of the request is not written to again.
+        if (!request.writableFinished) request.destroy();
+      });
       response.on('error', (error) => settle(() => reject(error)));
     });
     request.end(post.body);

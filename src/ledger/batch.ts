@@ -20,11 +20,14 @@ export class Batch {
   /** What webhook endpoints may want to be told of, in order. */
   readonly happenings: Happening[] = [];
   readonly opened = new Map<Uuid, Account>();
-  /** Accounts by what of them changed, so that only that is written. */
+  /** Accounts by what of them changed, so that only that is written, and once. */
   readonly moved = new Map<Uuid, Account>();
   readonly refunded = new Map<Uuid, Account>();
   readonly restated = new Map<Uuid, Account>();
+  /** Grants and holds by whether they are new. */
+  readonly granted = new Map<Uuid, Grant>();
   readonly grants = new Map<Uuid, Grant>();
+  readonly held = new Map<Uuid, Hold>();
   readonly holds = new Map<Uuid, Hold>();
   readonly #state: State;
   readonly #accounts: Map<Uuid, Account>;
@@ -85,8 +88,10 @@ export class Batch {
     for (const account of accounts) this.#change(account);
     for (const grant of grants) this.#changeGrant(grant);
     for (const hold of holds) {
-      this.holds.set(hold.id, hold);
-      group(this.#holds, hold.accountId).set(hold.id, hold);
+      const own = group(this.#holds, hold.accountId);
+      const known = own.has(hold.id) && !this.held.has(hold.id);
+      (known ? this.holds : this.held).set(hold.id, hold);
+      own.set(hold.id, hold);
       // A replay of its key answers with the hold as it is by then.
       this.#holdKeys.set(hold.key, hold);
     }
@@ -98,27 +103,24 @@ export class Batch {
     // An account that was opened in this batch is inserted as it was opened.
     if (before === undefined) return;
     this.#accounts.set(id, account);
-    if (account.version !== before.version) this.moved.set(id, account);
     if (account.status !== before.status) {
       this.restated.set(id, account);
       this.happenings.push({ kind: 'restated', account });
     }
-    if (
-      account.held !== before.held ||
-      account.openGrants !== before.openGrants ||
-      account.openHolds !== before.openHolds
-    ) {
-      this.refunded.set(id, account);
-    }
     // What is written of an account is always its newest state.
-    if (this.moved.has(id)) this.moved.set(id, account);
-    if (this.refunded.has(id)) this.refunded.set(id, account);
+    if (this.refunded.has(id) || isRefunded(before, account)) {
+      this.moved.delete(id);
+      this.refunded.set(id, account);
+    } else if (this.moved.has(id) || account.version !== before.version) {
+      this.moved.set(id, account);
+    }
   }
 
   #changeGrant(grant: Grant): void {
-    this.grants.set(grant.id, grant);
     const own = group(this.#grants, grant.accountId);
     const before = own.get(grant.id);
+    const known = before !== undefined && !this.granted.has(grant.id);
+    (known ? this.grants : this.granted).set(grant.id, grant);
     const account = this.#accounts.get(grant.accountId);
     if (account !== undefined && grant.announcedAt !== (before?.announcedAt ?? null)) {
       this.happenings.push({ kind: 'expiring', grant, account });
@@ -128,6 +130,15 @@ export class Batch {
     const sorted = [...own.values()].sort(compareUse);
     this.#grants.set(grant.accountId, new Map(sorted.map((item) => [item.id, item])));
   }
+}
+
+/** Whether more changed of an account than its balance. */
+function isRefunded(before: Account, after: Account): boolean {
+  return (
+    after.held !== before.held ||
+    after.openGrants !== before.openGrants ||
+    after.openHolds !== before.openHolds
+  );
 }
 
 export interface MutableState extends State {

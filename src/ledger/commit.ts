@@ -6,16 +6,22 @@ import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js'
 import type { Decision } from '../core/state.js';
 import type { Lane, Statement } from '../store/db.js';
 import { readTransactions } from '../store/find.js';
-import { insertDrawdowns, updateFunds, upsertGrants, upsertHolds } from '../store/funds.js';
 import { insertOutbox } from '../store/outbox.js';
 import { isLost } from '../store/sqlstate.js';
 import {
   insertAccounts,
-  insertEntries,
   insertTransactions,
   updateBalances,
   updateStatuses,
 } from '../store/write.js';
+import {
+  insertDrawdowns,
+  insertGrants,
+  insertHolds,
+  updateFunds,
+  updateGrants,
+  updateHolds,
+} from '../store/write-funds.js';
 import { Batch } from './batch.js';
 import { newEventId } from './ids.js';
 import { lockState, resolve } from './lock.js';
@@ -93,18 +99,18 @@ async function write(
   batch: Batch,
   events: readonly OutboxEvent[],
 ): Promise<void> {
-  const { transactions, opened, moved, refunded, restated, grants, holds } = batch;
+  const { transactions, opened, moved, refunded, restated } = batch;
+  const { granted, grants, held, holds } = batch;
   const statements: Statement[] = [];
   if (opened.size > 0) statements.push(insertAccounts(store.id, [...opened.values()]));
-  if (transactions.length > 0) {
-    statements.push(insertTransactions(store.id, transactions));
-    statements.push(insertEntries(store.id, transactions));
-  }
+  if (transactions.length > 0) statements.push(insertTransactions(store.id, transactions));
   if (moved.size > 0) statements.push(updateBalances(store.id, [...moved.values()]));
   if (restated.size > 0) statements.push(updateStatuses(store.id, [...restated.values()]));
   if (refunded.size > 0) statements.push(updateFunds(store.id, [...refunded.values()]));
-  if (grants.size > 0) statements.push(upsertGrants(store.id, [...grants.values()]));
-  if (holds.size > 0) statements.push(upsertHolds(store.id, [...holds.values()]));
+  if (granted.size > 0) statements.push(insertGrants(store.id, [...granted.values()]));
+  if (grants.size > 0) statements.push(updateGrants(store.id, [...grants.values()]));
+  if (held.size > 0) statements.push(insertHolds(store.id, [...held.values()]));
+  if (holds.size > 0) statements.push(updateHolds(store.id, [...holds.values()]));
   const drawdowns = transactions.flatMap(({ id: transactionId, drawdowns: own }) =>
     own.map((drawdown) => ({ ...drawdown, transactionId })),
   );

@@ -19,10 +19,11 @@ import {
 } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
 import { attempt } from './attempt.js';
+import { Connections } from './connections.js';
 import { CourierQueue } from './courier-queue.js';
 import type { DeliverySettings } from './delivery-settings.js';
 import { type DeliveryLog, EndpointHealth } from './endpoint-health.js';
-import { isGone, resultOf } from './outcome.js';
+import { type AttemptCounts, isGone, resultOf } from './outcome.js';
 import { PACE_WINDOW_MS, PACED_ATTEMPTS, type Pace } from './pace.js';
 import { signedHeaders } from './signature.js';
 
@@ -34,6 +35,7 @@ export interface CourierParts {
   /** Whose lease it is: one for each worker. */
   readonly owner: Uuid;
   readonly log: DeliveryLog;
+  readonly counts: AttemptCounts;
   /** From 0 up to 1. */
   readonly random: () => number;
 }
@@ -56,6 +58,7 @@ const STOP_GRACE_MS = 10_000;
 export class Courier {
   readonly #parts: CourierParts;
   readonly #queue = new CourierQueue();
+  readonly #connections = new Connections();
   readonly #health: EndpointHealth;
   readonly #stopping = new AbortController();
   #endpoint: Endpoint;
@@ -215,7 +218,7 @@ export class Courier {
 
   async #attempt(event: DueEvent): Promise<void> {
     const { guard, settings } = this.#parts;
-    const answered = await attempt(guard, {
+    const answered = await attempt(guard, this.#connections, {
       url: this.#endpoint.url,
       body: event.body,
       headerSets: signedHeaders(this.#endpoint, event, Date.now()),
@@ -229,6 +232,7 @@ export class Courier {
       const { schedule } = settings;
       const result = resultOf(event, answered, schedule, this.#parts.random());
       this.#results.push({ event, result });
+      this.#parts.counts[result.status === 'delivered' ? 'success' : 'failure']++;
       if (isGone(result)) this.#gone = true;
     }
     this.#start();

@@ -6,6 +6,7 @@ import { Courier, type CourierParts } from './courier.js';
 import type { DeliverySettings } from './delivery-settings.js';
 import type { DeliveryLog } from './endpoint-health.js';
 import { newId } from './ids.js';
+import type { AttemptCounts } from './outcome.js';
 import { Pace } from './pace.js';
 import { sweepDeliveries } from './retention.js';
 
@@ -15,6 +16,8 @@ export interface DelivererOptions {
   readonly guard?: AddressGuard;
   /** Given where a ledger works in the same process, which deliveries must give way to. */
   readonly pace?: Pace;
+  /** Where somebody reads them. */
+  readonly counts?: AttemptCounts;
   readonly random?: () => number;
 }
 
@@ -49,6 +52,7 @@ export class Deliverer {
       pace: options.pace ?? new Pace(),
       owner: newId(),
       log: options.log,
+      counts: options.counts ?? { success: 0, failure: 0 },
       random: options.random ?? Math.random,
     };
   }

@@ -5,9 +5,8 @@ import type { Grant, Hold, Store, Transaction } from '../core/model.js';
 import { hasParts } from '../core/state.js';
 import type { Lane, Result, Statement } from '../store/db.js';
 import {
-  findKeys,
   findNames,
-  readClockAndWishes,
+  observe,
   readTransactions,
   toInstant,
   toKeys,
@@ -20,7 +19,7 @@ import {
   findOwners,
   groupByAccount,
   groupGrants,
-  toGrant,
+  toGrants,
   toHold,
   toOwners,
 } from '../store/funds.js';
@@ -97,12 +96,10 @@ export async function lockState(
     // What follows is right at any level; this one sees, after its locks, all that was committed.
     { text: 'begin isolation level read committed' },
     lockAccounts(store.id, [...accountIds]),
-    findKeys(store.id, keys),
-    readClockAndWishes(store.id),
+    observe(store.id, keys),
     ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
   ];
-  const [, locked, holders, clock, names] = (await lane.flight(statements)) as [
-    Result,
+  const [, locked, observed, names] = (await lane.flight(statements)) as [
     Result,
     Result,
     Result,
@@ -112,17 +109,17 @@ export async function lockState(
   const funds = await loadFunds(lane, store, { commands, originals }, accounts);
   const state = {
     store,
-    now: toInstant(clock),
+    now: toInstant(observed),
     newId,
     accounts,
     grants: groupGrants(funds.grants),
     holds: groupByAccount(funds.holds),
-    keys: toKeys(holders),
+    keys: toKeys(observed, keys),
     holdKeys: new Map(funds.holds.map((hold) => [hold.key, hold])),
     names: names === undefined ? new Map() : toNames(names),
     originals,
   };
-  return { state, subscriptions: toSubscriptions(clock) };
+  return { state, subscriptions: toSubscriptions(observed) };
 }
 
 interface Funds {
@@ -161,5 +158,5 @@ async function loadFunds(
     findGrants(store.id, parted, grantIds, made),
     findHolds(store.id, parted, holdIds, holdKeys),
   ])) as [Result, Result];
-  return { grants: grants.rows.map(toGrant), holds: holds.rows.map(toHold) };
+  return { grants: toGrants(grants), holds: holds.rows.map(toHold) };
 }

@@ -5,6 +5,12 @@ const GONE = 410;
 /** Waits differ by up to this part, so that what failed together does not come back together. */
 const JITTER = 0.1;
 
+/** How many attempts of this process have come to what, since it started. */
+export interface AttemptCounts {
+  success: number;
+  failure: number;
+}
+
 /**
  * What an attempt comes to: 2xx is a success, 410 is final, and anything else is tried again for
  * as long as the schedule goes on.

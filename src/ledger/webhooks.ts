@@ -1,11 +1,12 @@
 import { RefusalError, refuse } from '../core/errors.js';
 import { type EventType, eventBody, type OutboxEvent, sampleObject } from '../core/events.js';
-import { firstIdAt, lastIdAt, type Uuid } from '../core/id.js';
+import { firstIdAt, lastIdAt, timeOf, type Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Db } from '../store/db.js';
 import {
   type Delivery,
   type DeliveryStatus,
+  findOldestPending,
   listDeliveries,
   readDelivery,
   resend,
@@ -23,12 +24,16 @@ import {
 import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
 import { newEventId, newId } from './ids.js';
+import type { AttemptCounts } from './outcome.js';
 import { generateSecret } from './signature.js';
+import { storable } from './storable.js';
 
 /** How many endpoints a store can have: each that wants an event costs its movement a row. */
 export const ENDPOINTS_MAX = 20;
 /** How many deliveries one request can make due again. */
 export const RESEND_MAX = 10_000;
+/** How much of an acknowledged answer's body is kept, in characters. */
+const ANSWER_KEPT = 1_000;
 /** What stands for the URL of an endpoint that is polled and never called (contract 3.6). */
 export const CLI_URL = 'creem-cli://listen';
 
@@ -49,6 +54,8 @@ export interface EndpointFields {
  * @throws {RefusalError} from every method, where the endpoint or the event is not there.
  */
 export class Webhooks {
+  /** Counted by the deliverer beside this ledger, where there is one. */
+  readonly attempts: AttemptCounts = { success: 0, failure: 0 };
   readonly #db: Db;
   readonly #guard: AddressGuard;
   readonly #onEvents: () => void;
@@ -132,7 +139,12 @@ export class Webhooks {
    *
    * @returns whether the first one was a success.
    */
-  async acknowledge(store: Store, id: Uuid, eventId: Uuid, status: number): Promise<boolean> {
+  async acknowledge(
+    store: Store,
+    id: Uuid,
+    eventId: Uuid,
+    { status, text }: { status: number; text: string | null },
+  ): Promise<boolean> {
     cliOnly(await this.get(store, id));
     const before = foundEvent(await this.#delivery(store, id, eventId));
     if (before.status === 'pending') {
@@ -143,12 +155,24 @@ export class Webhooks {
           eventId,
           status: delivered ? 'delivered' : 'failed',
           tries: 1,
-          attempt: { at, latency_ms: 0, response_status: status, error: null },
+          attempt: {
+            at,
+            latency_ms: 0,
+            response_status: status,
+            error: null,
+            ...(text === null ? {} : { response_body: storable(text, ANSWER_KEPT) }),
+          },
           delay: null,
         },
       ]);
     }
     return foundEvent(await this.#delivery(store, id, eventId)).status === 'delivered';
+  }
+
+  /** For how many milliseconds the oldest event of any store has waited for its first attempt. */
+  async oldestPending(): Promise<number> {
+    const eventId = await findOldestPending(this.#db);
+    return eventId === undefined ? 0 : Math.max(Date.now() - timeOf(eventId), 0);
   }
 
   /** Sends a made-up movement to one endpoint, whatever events it asked for. */

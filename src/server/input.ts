@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type ErrorCode, type Refusal, refuse } from '../core/errors.js';
-import type { Incoming, Read } from './exchange.js';
+import type { Read } from './exchange.js';
 
 /** Reading a request: every way in which it can be malformed has its own clear refusal. */
 
@@ -13,15 +13,12 @@ const MALFORMED = refuse(
   'The body is not well-formed JSON. Check quotes, commas and the encoding (UTF-8).',
 );
 
-/** Reads the body as JSON; a request without one reads as an empty object. */
-export async function readJson(incoming: Incoming): Promise<Read<unknown>> {
-  const body = await incoming.text();
-  if ('refusal' in body) return body;
-  if (body.value === '') return { value: {} };
-  const type = incoming.header('content-type');
+/** Reads a body as JSON; a request without one reads as an empty object. */
+export function readJson(body: string, type: string | undefined): Read<unknown> {
+  if (body === '') return { value: {} };
   if (type !== undefined && !JSON_TYPE.test(type)) return { refusal: NOT_JSON };
   try {
-    return { value: JSON.parse(body.value) };
+    return { value: JSON.parse(body) };
   } catch {
     return { refusal: MALFORMED };
   }

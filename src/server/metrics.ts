@@ -1,8 +1,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Ledger } from '../ledger/index.js';
+import { within } from './within.js';
 
 // From a tenth of a millisecond, for reads from memory, to the statement time-out.
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
+
+const OLDEST_TIMEOUT_MS = 2_000;
 
 /** What Prometheus reads at /metrics. Label sets are closed: no ids, no customers. */
 export class Metrics {
@@ -43,6 +46,7 @@ export class Metrics {
         this.set(ledger.waiting);
       },
     });
+    addWebhookMetrics(this.registry, ledger);
   }
 
   answered(operation: string, status: number, seconds: number): void {
@@ -64,4 +68,28 @@ export class Metrics {
   replayed(): void {
     this.#replays.inc();
   }
+}
+
+function addWebhookMetrics(registry: Registry, { webhooks }: Ledger): void {
+  new Counter({
+    name: 'tallystick_webhook_attempts_total',
+    help: 'Webhook attempts of this process by outcome.',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const outcome of ['success', 'failure'] as const) {
+        this.inc({ outcome }, webhooks.attempts[outcome]);
+      }
+    },
+  });
+  new Gauge({
+    name: 'tallystick_webhook_oldest_pending_seconds',
+    help: 'Age of the oldest event that waits for its first attempt; NaN if the database is away.',
+    registers: [registry],
+    async collect() {
+      const asked = webhooks.oldestPending().then((milliseconds) => milliseconds / 1000);
+      this.set(await within(OLDEST_TIMEOUT_MS, asked, Number.NaN));
+    },
+  });
 }

@@ -68,7 +68,7 @@ async function carry(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { status, headers, body } = await app.respond(toIncoming(request));
+  const { status, headers, body } = await app.respond(new NodeIncoming(request));
   if (typeof body !== 'string') {
     response.writeHead(status, headers);
     // Where the caller goes away, or a page cannot be read, the rest is never sent.
@@ -79,22 +79,34 @@ async function carry(
   response.writeHead(status, { ...headers, 'content-length': bytes });
   // What is left of a body that was refused would be taken for the next request.
   if (!request.complete && status >= 400) response.shouldKeepAlive = false;
-  response.end(request.method === 'HEAD' ? undefined : body);
+  if (request.method === 'HEAD') response.end();
+  // Plain ASCII, which nearly every answer is, is written faster as what it is.
+  else response.end(body, bytes === body.length ? 'latin1' : 'utf8');
 }
 
-function toIncoming(request: IncomingMessage): Incoming {
-  const url = request.url ?? '/';
-  const mark = url.indexOf('?');
-  return {
-    method: request.method ?? 'GET',
-    path: mark < 0 ? url : url.slice(0, mark),
-    query: mark < 0 ? '' : url.slice(mark + 1),
-    header(name) {
-      const value = request.headers[name];
-      return Array.isArray(value) ? value[0] : value;
-    },
-    text: () => readText(request),
-  };
+class NodeIncoming implements Incoming {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly #request: IncomingMessage;
+
+  constructor(request: IncomingMessage) {
+    const url = request.url ?? '/';
+    const mark = url.indexOf('?');
+    this.method = request.method ?? 'GET';
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = mark < 0 ? '' : url.slice(mark + 1);
+    this.#request = request;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  text(): Promise<Read<string>> {
+    return readText(this.#request);
+  }
 }
 
 function readText(request: IncomingMessage): Promise<Read<string>> {

@@ -4,6 +4,7 @@ import type { Answer } from './exchange.js';
 import type { Metrics } from './metrics.js';
 import { referencePage } from './reference.js';
 import type { Route } from './router.js';
+import { within } from './within.js';
 
 export interface Probes {
   /** True once the server has begun to stop: a balancer must send nothing more. */
@@ -56,18 +57,10 @@ async function readiness(ledger: Ledger, probes: Probes): Promise<Answer> {
   return { status: 503, headers: { ...headers, 'retry-after': '1' }, body };
 }
 
-async function databaseFault(ledger: Ledger): Promise<string | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(resolve, READY_TIMEOUT_MS, 'the database does not answer');
-  });
+function databaseFault(ledger: Ledger): Promise<string | undefined> {
   const asked = pendingMigrations(ledger.engine.reader).then(
     (pending) => (pending.length > 0 ? 'migrations are pending' : undefined),
     () => 'the database cannot be reached',
   );
-  try {
-    return await Promise.race([asked, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return within(READY_TIMEOUT_MS, asked, 'the database does not answer');
 }

@@ -74,7 +74,10 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
   acknowledgeWebhookEvent: async ({ ledger, store, params, body }) => {
     const id = webhookId(params.id);
     const event = eventId(params.event_id);
-    const success = await ledger.webhooks.acknowledge(store, id, event, body.status_code);
+    const success = await ledger.webhooks.acknowledge(store, id, event, {
+      status: body.status_code,
+      text: body.response_body ?? null,
+    });
     return { body: { id: params.event_id!, object: 'webhook_event', success } };
   },
 

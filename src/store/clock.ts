@@ -52,9 +52,9 @@ export async function findDueAccounts(
 ): Promise<Uuid[]> {
   const { rows } = await db.query(
     `select account_id from tallystick.grants
-        where store_id = $1 and remaining > 0 and expires_at <= $2::timestamptz
+        where store_id = $1 and open and expires_at <= $2::timestamptz
       union select account_id from tallystick.grants
-        where store_id = $1 and remaining > 0 and announced_at is null
+        where store_id = $1 and open and announced_at is null
           and expires_at > $2::timestamptz and expires_at <= $3::timestamptz
       union select account_id from tallystick.holds
         where store_id = $1 and status = 'open' and expires_at <= $2::timestamptz

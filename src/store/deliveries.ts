@@ -56,6 +56,25 @@ export async function readDelivery(
 }
 
 /**
+ * The oldest event that waits to be posted for the first time, by one look-up an endpoint. Stores
+ * with a clock of their own are left out, for their events have no age.
+ */
+export async function findOldestPending(db: Db): Promise<Uuid | undefined> {
+  const { rows } = await db.query(
+    `select first.event_id from tallystick.webhook_endpoints e
+      join tallystick.stores s on s.store_id = e.store_id and s.clock is null
+      cross join lateral (
+        select o.event_id from tallystick.outbox o
+        where o.store_id = e.store_id and o.endpoint_id = e.endpoint_id
+        order by o.event_id limit 1
+      ) as first
+      where e.status = 'enabled' and e.delivery_mode = 'http'
+      order by first.event_id limit 1`,
+  );
+  return rows[0]?.event_id;
+}
+
+/**
  * Makes settled deliveries due again, with a schedule that starts anew; at most `limit` of them,
  * the oldest first.
  *

@@ -8,7 +8,8 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
 
 /**
  * What the write path looks up besides accounts. Every look-up is a lateral one for the reason
- * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower.
+ * given at `lockAccounts`: with `idempotency_key = any($2)` batches were four times slower. A limit
+ * or an offset keeps it one: without, the planner may make a join of it that reads whole stores.
  */
 
 const NOW = `(date_part('epoch', coalesce(clock,
@@ -23,18 +24,35 @@ export function readClock(storeId: Uuid): Statement {
 }
 
 /**
- * The instant, taken once the locks of the statements before it are held, and with it what the
- * store's webhook endpoints want to be told. That is read at every batch, because an answer from
- * memory would lose the events between another server's change of an endpoint and its end.
+ * What a batch reads once the locks of the statements before are held, in one statement: the
+ * instant, who has its keys already, and what the store's webhook endpoints want to be told. The
+ * last is read at every batch, because an answer from memory would lose the events between
+ * another server's change of an endpoint and its end.
  */
-export function readClockAndWishes(storeId: Uuid): Statement {
+export function observe(storeId: Uuid, keys: readonly string[]): Statement {
   return {
     text: `select ${NOW},
+        (select string_agg(k.place || ' ' || t.transaction_id || ' ' || t.fingerprint, ',')
+          from unnest($2::text[]) with ordinality as k (key, place)
+          cross join lateral (
+            select transaction_id, fingerprint from tallystick.transactions
+            where store_id = $1 and idempotency_key = k.key limit 1
+          ) as t) as holders,
         (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
           from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted
       from tallystick.stores where store_id = $1`,
-    values: [storeId],
+    values: [storeId, textArray(keys)],
   };
+}
+
+/** @param keys as they were given to `observe`, whose places the answer names. */
+export function toKeys(result: Result, keys: readonly string[]): Map<string, KeyHolder> {
+  const holders = new Map<string, KeyHolder>();
+  for (const line of (result.rows[0].holders as string | null)?.split(',') ?? []) {
+    const [place, transactionId, fingerprint] = line.split(' ') as [string, Uuid, Uuid];
+    holders.set(keys[Number(place) - 1]!, { transactionId, fingerprint });
+  }
+  return holders;
 }
 
 export function toSubscriptions(result: Result): Subscription[] {
@@ -50,27 +68,6 @@ export function toInstant(result: Result): number {
   return Number(result.rows[0].now);
 }
 
-export function findKeys(storeId: Uuid, keys: readonly string[]): Statement {
-  return {
-    text: `select wanted.key, t.transaction_id, t.fingerprint
-      from unnest($2::text[]) as wanted (key)
-      cross join lateral (
-        select transaction_id, fingerprint from tallystick.transactions
-        where store_id = $1 and idempotency_key = wanted.key limit 1
-      ) as t`,
-    values: [storeId, textArray(keys)],
-  };
-}
-
-export function toKeys(result: Result): Map<string, KeyHolder> {
-  return new Map(
-    result.rows.map(({ key, transaction_id, fingerprint }) => [
-      key,
-      { transactionId: transaction_id, fingerprint },
-    ]),
-  );
-}
-
 /** Finds the accounts that hold the names which the customers want to open. */
 export function findNames(
   storeId: Uuid,
@@ -80,7 +77,7 @@ export function findNames(
     text: `select a.* from unnest($2::text[], $3::text[]) as wanted (customer_id, name_key)
       cross join lateral (
         ${SELECT_ACCOUNT} where store_id = $1 and customer_id = wanted.customer_id
-          and name_key = wanted.name_key
+          and name_key = wanted.name_key limit 1
       ) as a`,
     values: [
       storeId,
@@ -111,6 +108,7 @@ export async function readTransactions(
         select transaction_id, operation, reference, idempotency_key, fingerprint, reversal_of,
           ${epoch('created_at')}, hold_id, metadata
         from tallystick.transactions where store_id = $1 and transaction_id = wanted.id
+        limit 1
       ) as t
       cross join lateral (
         select line, account_id, amount, seq, balance_after, (
@@ -119,6 +117,7 @@ export async function readTransactions(
             and d.transaction_id = wanted.id and d.line = entries.line
         ) as draws
         from tallystick.entries where store_id = $1 and transaction_id = wanted.id
+        offset 0
       ) as e
       order by t.transaction_id, e.line`,
     [storeId, plainArray(ids)],

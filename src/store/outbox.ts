@@ -28,6 +28,8 @@ export interface Attempt {
   readonly response_status: number | null;
   /** Why there was no answer; null where there was one. */
   readonly error: string | null;
+  /** The beginning of the answer's body, where an acknowledgement gave it. */
+  readonly response_body?: string;
 }
 
 /** What an attempt came to. */
@@ -43,11 +45,15 @@ export interface Result {
 /** Attempts beyond this many are forgotten, the oldest first. */
 export const ATTEMPTS_KEPT = 20;
 
+/**
+ * Bodies are sent one a line, for JSON text never holds a line break. In an array literal each of
+ * their quotes would be escaped, which costs as much as making them does.
+ */
 export function insertOutbox(storeId: Uuid, events: readonly OutboxEvent[]): Statement {
   return {
     text: `insert into tallystick.outbox (store_id, endpoint_id, event_id, type, account_id, seq, body)
       select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[],
-        $7::text[])`,
+        string_to_array($7, E'\\n'))`,
     values: [
       storeId,
       plainColumn(events, ({ endpointId }) => endpointId),
@@ -55,42 +61,36 @@ export function insertOutbox(storeId: Uuid, events: readonly OutboxEvent[]): Sta
       plainColumn(events, ({ type }) => type),
       plainColumn(events, ({ accountId }) => accountId),
       plainColumn(events, ({ seq }) => seq),
-      textColumn(events, ({ body }) => body),
+      events.map(({ body }) => body).join('\n'),
     ],
   };
 }
 
-/** The oldest events of an endpoint that have not been attempted, read from the key's start. */
-export async function readFresh(
+/** Reads events of an endpoint that are to be attempted, at most `limit` of them. */
+export type ReadDue = (
   db: Db,
   storeId: Uuid,
   endpointId: Uuid,
   limit: number,
-): Promise<DueEvent[]> {
-  const { rows } = await db.query(
-    `select event_id, type, account_id, seq::text as seq, body, 0 as tries
-      from tallystick.outbox where store_id = $1 and endpoint_id = $2
-      order by store_id, endpoint_id, event_id limit $3`,
-    [storeId, endpointId, limit],
-  );
-  return rows.map(toDue);
-}
+) => Promise<DueEvent[]>;
 
-/** The events of an endpoint whose next attempt is due. */
-export async function readDue(
-  db: Db,
-  storeId: Uuid,
-  endpointId: Uuid,
-  limit: number,
-): Promise<DueEvent[]> {
-  const { rows } = await db.query(
-    `select event_id, type, account_id, seq::text as seq, body, tries
-      from tallystick.deliveries
-      where store_id = $1 and endpoint_id = $2 and due_at <= clock_timestamp()
-      order by store_id, endpoint_id, due_at limit $3`,
-    [storeId, endpointId, limit],
-  );
-  return rows.map(toDue);
+/** The oldest events that have not been attempted, read from the key's start. */
+export const readFresh: ReadDue = reader('0 as tries from tallystick.outbox', '', 'event_id');
+/** The events whose next attempt is due. */
+export const readDue: ReadDue = reader(
+  'tries from tallystick.deliveries',
+  'and due_at <= clock_timestamp()',
+  'due_at',
+);
+
+function reader(source: string, condition: string, order: string): ReadDue {
+  const text = `select event_id, type, account_id, seq::text as seq, body, ${source}
+    where store_id = $1 and endpoint_id = $2 ${condition}
+    order by store_id, endpoint_id, ${order} limit $3`;
+  return async (db, storeId, endpointId, limit) => {
+    const { rows } = await db.query(text, [storeId, endpointId, limit]);
+    return rows.map(toDue);
+  };
 }
 
 /** Moves events out of the outbox after their first attempt. What another has moved stays. */

@@ -17,8 +17,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch.
-const LANE_SETTINGS = `set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off;
-  set enable_mergejoin = off; set lock_timeout = '10s'; set statement_timeout = '60s';
+const LANE_SETTINGS = `set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off;
+  set enable_hashjoin = off; set enable_mergejoin = off; set lock_timeout = '10s'; set statement_timeout = '60s';
   set idle_in_transaction_session_timeout = '60s'`;
 
 // A plan that is cached while a table is empty may use an index by its first column alone, and

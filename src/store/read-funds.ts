@@ -21,7 +21,7 @@ export async function readFunds(
       (select to_jsonb(a) from (${SELECT_ACCOUNT} where store_id = $1 and account_id = $2) a)
         as account,
       (select coalesce(jsonb_agg(g), '[]') from (${SELECT_GRANT} where store_id = $1
-        and account_id = $2 and remaining > 0) g) as grants,
+        and account_id = $2 and open) g) as grants,
       (select coalesce(jsonb_agg(h), '[]') from (${SELECT_HOLD} where store_id = $1
         and account_id = $2 and status = 'open') h) as holds,
       (${readClock(storeId).text}) as now`,

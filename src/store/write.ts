@@ -3,20 +3,37 @@ import { type Account, type Entry, nameKey, type Transaction } from '../core/mod
 import { jsonColumn, plainColumn, type Statement, textColumn } from './db.js';
 
 /**
- * The only statements that write the ledger: one a table, whatever the size of the batch.
- * Times are sent as ISO 8601 text, amounts as decimal text.
+ * The only statements that write the ledger, each for a batch of any size. Times are sent as ISO
+ * 8601 text, amounts as decimal text.
  */
 
+interface Line {
+  readonly transaction: Transaction;
+  readonly entry: Entry;
+}
+
 /**
+ * Writes transactions with their lines, in one statement: a statement costs time of its own.
+ *
  * A key that another process took in between raises a unique violation, which undoes this batch
  * alone, for it runs in a transaction of its own: it is decided again and finds the winner.
  */
 export function insertTransactions(storeId: Uuid, transactions: readonly Transaction[]): Statement {
+  const lines: Line[] = [];
+  for (const transaction of transactions) {
+    for (const entry of transaction.entries) lines.push({ transaction, entry });
+  }
   return {
-    text: `insert into tallystick.transactions (store_id, transaction_id, operation, reference,
-        idempotency_key, fingerprint, reversal_of, created_at, hold_id, metadata)
-      select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-        $7::uuid[], $8::timestamptz[], $9::uuid[], $10::jsonb[])`,
+    text: `with posted as (
+        insert into tallystick.transactions (store_id, transaction_id, operation, reference,
+          idempotency_key, fingerprint, reversal_of, created_at, hold_id, metadata)
+        select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
+          $7::uuid[], $8::timestamptz[], $9::uuid[], $10::jsonb[])
+      )
+      insert into tallystick.entries (store_id, transaction_id, line, account_id, amount, seq,
+        balance_after, created_at)
+      select $1, * from unnest($11::uuid[], $12::smallint[], $13::uuid[], $14::numeric[],
+        $15::bigint[], $16::numeric[], $17::timestamptz[])`,
     values: [
       storeId,
       plainColumn(transactions, ({ id }) => id),
@@ -28,27 +45,6 @@ export function insertTransactions(storeId: Uuid, transactions: readonly Transac
       plainColumn(transactions, ({ createdAt }) => isoInstant(createdAt)),
       plainColumn(transactions, ({ holdId }) => holdId),
       jsonColumn(transactions, ({ metadata }) => metadata),
-    ],
-  };
-}
-
-interface Line {
-  readonly transaction: Transaction;
-  readonly entry: Entry;
-}
-
-export function insertEntries(storeId: Uuid, transactions: readonly Transaction[]): Statement {
-  const lines: Line[] = [];
-  for (const transaction of transactions) {
-    for (const entry of transaction.entries) lines.push({ transaction, entry });
-  }
-  return {
-    text: `insert into tallystick.entries (store_id, transaction_id, line, account_id, amount,
-        seq, balance_after, created_at)
-      select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::numeric[],
-        $6::bigint[], $7::numeric[], $8::timestamptz[])`,
-    values: [
-      storeId,
       plainColumn(lines, ({ transaction }) => transaction.id),
       plainColumn(lines, ({ entry }) => entry.line),
       plainColumn(lines, ({ entry }) => entry.accountId),
@@ -88,13 +84,19 @@ export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Sta
   };
 }
 
-/** Stores what movements change; no index covers any of these columns. */
+/**
+ * Stores what movements change; no index covers any of these columns.
+ *
+ * The limit cuts nothing off. It tells the planner to expect few rows, so that it looks each one
+ * up by its whole key; where it expected ten, it read whole stores that it took to be small.
+ */
 export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `update tallystick.accounts as a
       set balance = v.balance, version = v.version, posted_at = v.posted_at
-      from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[])
-        as v (id, balance, version, posted_at)
+      from (
+        select * from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[]) limit $6
+      ) as v (id, balance, version, posted_at)
       where a.store_id = $1 and a.account_id = v.id`,
     values: [
       storeId,
@@ -102,6 +104,7 @@ export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Sta
       plainColumn(accounts, ({ balance }) => balance),
       plainColumn(accounts, ({ version }) => version),
       plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
+      accounts.length,
     ],
   };
 }
@@ -109,13 +112,16 @@ export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Sta
 export function updateStatuses(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `update tallystick.accounts as a set status = v.status, updated_at = v.updated_at
-      from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as v (id, status, updated_at)
+      from (
+        select * from unnest($2::uuid[], $3::text[], $4::timestamptz[]) limit $5
+      ) as v (id, status, updated_at)
       where a.store_id = $1 and a.account_id = v.id`,
     values: [
       storeId,
       plainColumn(accounts, ({ id }) => id),
       plainColumn(accounts, ({ status }) => status),
       plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
+      accounts.length,
     ],
   };
 }

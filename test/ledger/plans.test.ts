@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
 import type { Db, Engine, Statement } from '../../src/store/db.js';
-import { findKeys, findNames, readTransactions } from '../../src/store/find.js';
+import { findNames, observe, readTransactions } from '../../src/store/find.js';
+import { findGrants, findHolds, findOwners, toGrants, toHold } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
 import * as read from '../../src/store/read.js';
 import { updateBalances, updateStatuses } from '../../src/store/write.js';
+import { updateFunds, updateGrants, updateHolds } from '../../src/store/write-funds.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 
 /**
@@ -47,7 +49,43 @@ function* walk(node: Node): Generator<Node> {
   for (const child of node.Plans ?? []) yield* walk(child);
 }
 
-const TABLES = ['accounts', 'transactions', 'entries'];
+const SMALL_STORES = 500;
+const SMALL = 10;
+
+/**
+ * Gives the large store grants and holds, and sets hundreds of small ones beside it, so that the
+ * average store is one that it would cost little to read whole.
+ */
+async function surround(db: Db, store: Store): Promise<void> {
+  const rows = [
+    `select '${store.id}'::uuid as s, md5('a' || n)::uuid as a, md5('x' || n)::uuid as x
+      from generate_series(0, ${ACCOUNTS - 1}) as n`,
+    `select md5('s' || n % ${SMALL_STORES})::uuid, md5('b' || n)::uuid, md5('y' || n)::uuid
+      from generate_series(0, ${SMALL_STORES * SMALL - 1}) as n`,
+  ].join(' union all ');
+  await db.query(`insert into tallystick.stores
+    select md5('s' || n)::uuid, 'small_' || n, 'test', md5('i' || n)::uuid, md5('r' || n)::uuid,
+      md5('k' || n)::uuid, now()
+    from generate_series(0, ${SMALL_STORES - 1}) as n`);
+  await db.query(`insert into tallystick.accounts
+    select s, a, 'cust_' || a, 'default', 'default', 'credits', 'active', 10, 1, now(), now(), now()
+    from (${rows}) as r where s <> '${store.id}'`);
+  await db.query(`insert into tallystick.transactions
+    select s, x, 'credit', 'ref', 'key_' || x, x, null, now()
+    from (${rows}) as r where s <> '${store.id}'`);
+  await db.query(`insert into tallystick.entries
+    select s, x, 0, a, 1, 1, 1, now() from (${rows}) as r where s <> '${store.id}'`);
+  await db.query(`insert into tallystick.grants (store_id, grant_id, account_id, transaction_id,
+      amount, remaining, priority, category, effective_at, created_at)
+    select s, x, a, x, 10, 10, 50, 'paid', now(), now() from (${rows}) as r`);
+  await db.query(`insert into tallystick.holds (store_id, hold_id, account_id, amount, remaining,
+      captured, status, reference, idempotency_key, fingerprint, pins, expires_at, created_at,
+      updated_at)
+    select s, x, a, 1, 1, 0, 'open', 'ref', 'key_' || x, x, '[]', now(), now(), now()
+    from (${rows}) as r`);
+}
+
+const TABLES = ['accounts', 'transactions', 'entries', 'grants', 'holds'];
 
 /** Fails where a table is read in any way but through an index by the store and one column more. */
 function expectNarrow(plan: Node, label: string): void {
@@ -114,7 +152,7 @@ onEngine(POSTGRES, (engine) => {
       );
       return [
         ['lockAccounts', lockAccounts(store.id, [account, newId()])],
-        ['findKeys', findKeys(store.id, ['key_1', 'key_2', 'other'])],
+        ['observe', observe(store.id, ['key_1', 'key_2', 'other'])],
         ['findNames', findNames(store.id, [{ customerId: 'cust_1', name: 'default' }])],
         ['updateBalances', updateBalances(store.id, [row])],
         ['updateStatuses', updateStatuses(store.id, [row])],
@@ -122,8 +160,26 @@ onEngine(POSTGRES, (engine) => {
       ];
     };
 
-    test('the write path finds by whole keys, whatever the values are', async () => {
-      for (const [name, { text, values }] of await writes()) {
+    const fundWrites = async (): Promise<[string, Statement][]> => {
+      const { reader } = database.engine;
+      const row = (await read.readAccount(reader, store.id, account))!;
+      const x = await uuidOf(reader, 'x7');
+      const ofGrants = findGrants(store.id, [account], [x], [x]);
+      const grants = toGrants(await reader.query(ofGrants.text, ofGrants.values));
+      const ofHolds = findHolds(store.id, [account], [x], ['key_1']);
+      const holds = (await reader.query(ofHolds.text, ofHolds.values)).rows.map(toHold);
+      return [
+        ['findGrants', ofGrants],
+        ['findHolds', ofHolds],
+        ['findOwners', findOwners(store.id, [x], [x])],
+        ['updateGrants', updateGrants(store.id, grants)],
+        ['updateHolds', updateHolds(store.id, holds)],
+        ['updateFunds', updateFunds(store.id, [row])],
+      ];
+    };
+
+    const expectWholeKeys = async (statements: readonly [string, Statement][]) => {
+      for (const [name, { text, values }] of statements) {
         const literals = values!.map((value) => `'${String(value).replaceAll("'", "''")}'`);
         const plan = await database.engine.onLane(async (lane) => {
           // A generic plan is what a prepared statement on a lane soon has.
@@ -138,6 +194,10 @@ onEngine(POSTGRES, (engine) => {
         });
         expectNarrow(plan, name);
       }
+    };
+
+    test('the write path finds by whole keys, whatever the values are', async () => {
+      await expectWholeKeys(await writes());
     });
 
     test('so do pages and single reads', async () => {
@@ -189,6 +249,12 @@ onEngine(POSTGRES, (engine) => {
       const kinds = [...walk(rows[0]['QUERY PLAN'][0].Plan)].map((node) => node['Node Type']);
       expect(kinds).not.toContain('Sort');
       expect(kinds).not.toContain('Incremental Sort');
+    });
+
+    test('so does the write path where most stores are small', async () => {
+      await surround(database.engine.reader, store);
+      await database.engine.reader.query('analyze');
+      await expectWholeKeys([...(await writes()), ...(await fundWrites())]);
     });
   });
 

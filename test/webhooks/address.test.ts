@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AddressGuard, addressFault, parseAllowList } from '../../src/ledger/address.js';
 import { attempt } from '../../src/ledger/attempt.js';
+import { Connections } from '../../src/ledger/connections.js';
 import { startReceiver } from './harness.js';
 
 /** Every form of an address that must not be called. */
@@ -177,6 +178,7 @@ describe('the allow-list', () => {
 });
 
 describe('a name that changes its answer', () => {
+  const connections = new Connections();
   const post = (url: string) => ({ url, body: '{}', headerSets: [{}], timeout: 2_000 });
 
   test('is asked once an attempt, and only what was checked is connected to', async () => {
@@ -188,11 +190,11 @@ describe('a name that changes its answer', () => {
       return [{ address: asked === 1 ? '127.0.0.1' : '127.0.0.2', family: 4 }];
     });
     const url = `http://rebinding.invalid:${receiver.port}/`;
-    const first = await attempt(guard, post(url));
+    const first = await attempt(guard, connections, post(url));
     expect(first.attempt).toMatchObject({ response_status: 200, error: null });
     expect(asked).toBe(1);
     expect(receiver.got).toHaveLength(1);
-    const second = await attempt(guard, post(url));
+    const second = await attempt(guard, connections, post(url));
     expect(second.attempt.response_status).toBeNull();
     expect(second.attempt.error).toContain('127.0.0.2');
     expect(asked).toBe(2);
@@ -208,7 +210,7 @@ describe('a name that changes its answer', () => {
     ]);
     const url = `https://rebinding.invalid:${receiver.port}/`;
     expect(await guard.check(url)).toHaveProperty('addresses');
-    const { attempt: made } = await attempt(guard, post(url));
+    const { attempt: made } = await attempt(guard, connections, post(url));
     expect(made).toMatchObject({ response_status: null });
     expect(made.error).toContain('loopback');
     expect(receiver.got).toHaveLength(0);

@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AddressGuard, parseAllowList } from '../../src/ledger/address.js';
 import { attempt, retryAfterOf } from '../../src/ledger/attempt.js';
-import { type Answer, startReceiver } from './harness.js';
+import { Connections } from '../../src/ledger/connections.js';
+import { type Answer, startReceiver, until } from './harness.js';
 
 let receiver: Awaited<ReturnType<typeof startReceiver>>;
 let answer: Answer;
@@ -18,8 +19,13 @@ beforeAll(async () => {
 });
 afterAll(() => receiver.close());
 
+let connections: Connections;
+beforeEach(() => {
+  connections = new Connections();
+});
+
 const post = (timeout = 2_000, headerSets: Record<string, string>[] = [{}]) =>
-  attempt(guard, { url: receiver.url, body: '{"a":1}', headerSets, timeout });
+  attempt(guard, connections, { url: receiver.url, body: '{"a":1}', headerSets, timeout });
 
 describe('an attempt', () => {
   test('follows no redirect', async () => {
@@ -60,7 +66,7 @@ describe('an attempt', () => {
   });
 
   test('tells why nobody answered', async () => {
-    const { attempt: made } = await attempt(guard, {
+    const { attempt: made } = await attempt(guard, connections, {
       url: 'http://127.0.0.1:1/',
       body: '{}',
       headerSets: [{}],
@@ -84,7 +90,12 @@ describe('an attempt', () => {
       { address: '127.0.0.1', family: 4 },
     ]);
     const url = `https://hook.test:${port}/`;
-    const made = await attempt(named, { url, body: '{}', headerSets: [{}], timeout: 2_000 });
+    const made = await attempt(named, connections, {
+      url,
+      body: '{}',
+      headerSets: [{}],
+      timeout: 2_000,
+    });
     expect(made.attempt.response_status).toBeNull();
     expect(made.attempt.error).toContain('certificate');
     await new Promise((resolve) => server.close(resolve));
@@ -104,6 +115,90 @@ describe('an attempt', () => {
   test('passes on how long it is to stay away', async () => {
     answer = (_, response) => response.writeHead(429, { 'retry-after': '7' }).end();
     expect((await post()).retryAfter).toBe(7_000);
+  });
+});
+
+describe('a connection', () => {
+  /** Answers 200 to all that comes, by hand, so that each connection is seen. */
+  async function serve(answerTo: (socket: Socket, count: number) => void) {
+    const sockets: Socket[] = [];
+    const reached: string[] = [];
+    let requests = 0;
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      reached.push(socket.localAddress!.replace('::ffff:', ''));
+      socket.on('error', () => {});
+      socket.on('data', () => answerTo(socket, ++requests));
+    });
+    await new Promise<void>((resolve) => server.listen(0, resolve));
+    const { port } = server.address() as AddressInfo;
+    const close = () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    };
+    const send = (host = '127.0.0.1', names = guard) => {
+      const url = `http://${host}:${port}/`;
+      return attempt(names, connections, { url, body: '{}', headerSets: [{}], timeout: 3_000 });
+    };
+    return { sockets, reached, send, close };
+  }
+  const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+
+  test('serves the next attempt too', async () => {
+    const { sockets, send, close } = await serve((socket) => socket.write(OK));
+    for (let n = 0; n < 3; n++) expect((await send()).attempt.response_status).toBe(200);
+    expect(sockets).toHaveLength(1);
+    close();
+  });
+
+  test('is not used again where its name leads elsewhere by now, though that is allowed', async () => {
+    const { sockets, reached, send, close } = await serve((socket) => socket.write(OK));
+    const answers = ['127.0.0.1', '127.0.0.2', '127.0.0.2'];
+    const moving = new AddressGuard(parseAllowList('127.0.0.0/8'), async () => [
+      { address: answers.shift()!, family: 4 },
+    ]);
+    for (let n = 0; n < 3; n++) {
+      expect((await send('moving.invalid', moving)).attempt.response_status).toBe(200);
+    }
+    expect(reached).toEqual(['127.0.0.1', '127.0.0.2']);
+    await until('the first is closed', () => sockets[0]!.destroyed);
+    close();
+  });
+
+  test('that nobody uses is closed', async () => {
+    const { sockets, send, close } = await serve((socket) => socket.write(OK));
+    await send();
+    await until('it is closed', () => sockets[0]!.destroyed);
+    expect((await send()).attempt.response_status).toBe(200);
+    close();
+  });
+
+  test('outlasts an answer that takes longer than it is kept', async () => {
+    const { send, close } = await serve((socket) => setTimeout(() => socket.write(OK), 1_300));
+    expect((await send()).attempt.response_status).toBe(200);
+    close();
+  });
+
+  test('that was closed by the receiver is replaced within the attempt', async () => {
+    const { sockets, send, close } = await serve((socket, count) => {
+      if (count === 2) socket.destroy();
+      else socket.write(OK);
+    });
+    for (let n = 0; n < 2; n++) expect((await send()).attempt.response_status).toBe(200);
+    expect(sockets).toHaveLength(2);
+    close();
+  });
+
+  test('is opened at most once more: a receiver that hangs up has failed', async () => {
+    const { sockets, send, close } = await serve((socket, count) => {
+      if (count > 1) socket.destroy();
+      else socket.write(OK);
+    });
+    expect((await send()).attempt.response_status).toBe(200);
+    expect((await send()).attempt).toMatchObject({ response_status: null });
+    expect((await send()).attempt.error).toContain('hang up');
+    expect(sockets).toHaveLength(3);
+    close();
   });
 });
 

@@ -149,7 +149,12 @@ export async function startServer(
   const ledger = new Ledger(engine, guard);
   const app = createApp({ ledger, log: SILENT, isDraining: () => false });
   const server = await listen(app, { host: '127.0.0.1', port: 0 });
-  const deliverer = new Deliverer(engine, { settings, guard, log: SILENT });
+  const deliverer = new Deliverer(engine, {
+    settings,
+    guard,
+    log: SILENT,
+    counts: ledger.webhooks.attempts,
+  });
   ledger.onEvents(() => deliverer.ring());
   deliverer.start();
   return {

@@ -2,8 +2,11 @@ import { Creem } from 'creem';
 import { constructWebhookEvent, constructWebhookEventEntity } from 'creem/webhooks.js';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseId } from '../../src/core/id.js';
+import { newEventId } from '../../src/ledger/ids.js';
 import { ensureKey } from '../../src/ledger/index.js';
 import { ENDPOINTS_MAX } from '../../src/ledger/webhooks.js';
+import { addToOutbox } from '../../src/store/outbox.js';
 import {
   type Called,
   call,
@@ -116,6 +119,29 @@ describe('the official SDK', () => {
     expect(await ack(first!.id, 200), 'the first one wins').toMatchObject({ success: false });
     expect(await ack(second!.id, 204)).toMatchObject({ success: true });
     expect((await creem.webhooks.listPendingEvents(webhook.id)).items).toEqual([]);
+    await creem.webhooks.delete(webhook.id);
+  });
+
+  test('finds the answer that it acknowledged with the attempt, cut off and storable', async () => {
+    const webhook = await creem.webhooks.create({ deliveryMode: 'cli' });
+    await account('7');
+    await move('debit', await account('7'), '2');
+    const { items } = await creem.webhooks.listPendingEvents(webhook.id);
+    // The cut goes through a character of two halves, and NUL is none that the database takes.
+    const answers = ['not\0found', `${'x'.repeat(999)}😀${'y'.repeat(1000)}`];
+    for (const [index, responseBody] of answers.entries()) {
+      const ack = { statusCode: 404, responseBody };
+      await creem.webhooks.acknowledgeEvent(webhook.id, items[index]!.id, ack);
+    }
+    await creem.webhooks.acknowledgeEvent(webhook.id, items[2]!.id, { statusCode: 200 });
+    const { body } = await api('GET', `/v1/webhooks/${webhook.id}/deliveries`);
+    const kept = (body.data as { attempts: object[] }[]).map(({ attempts }) => attempts[0]);
+    expect(kept).toMatchObject([
+      { response_status: 200 },
+      { response_status: 404, response_body: `${'x'.repeat(999)}\uFFFD` },
+      { response_status: 404, response_body: 'not\uFFFDfound' },
+    ]);
+    expect(kept[0]).not.toHaveProperty('response_body');
     await creem.webhooks.delete(webhook.id);
   });
 
@@ -393,5 +419,44 @@ describe('refusals', () => {
     const refused = await as('POST', '/v1/webhooks', { delivery_mode: 'cli' });
     expect(refused).toMatchObject({ status: 403, body: { error: { code: 'insufficient_scope' } } });
     expect((await as('GET', '/v1/customer-credits/accounts')).status).toBe(403);
+  });
+});
+
+describe('metrics', () => {
+  async function metric(line: string): Promise<number> {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const found = new RegExp(`^tallystick_webhook_${line} (\\S+)$`, 'm').exec(text);
+    return Number(found?.[1]);
+  }
+  const attempts = (outcome: string) => metric(`attempts_total\\{outcome="${outcome}"\\}`);
+
+  test('count attempts by outcome', async () => {
+    const [succeeded, failed] = [await attempts('success'), await attempts('failure')];
+    await received({}, 1, () => account('1'));
+    await until('the success', async () => (await attempts('success')) === succeeded + 1);
+    status = 500;
+    await received({}, 1, () => account('1'));
+    status = 200;
+    await until('the failure', async () => (await attempts('failure')) > failed);
+  });
+
+  test('show the age of the oldest event that waits for its first attempt', async () => {
+    expect(await metric('oldest_pending_seconds')).toBe(0);
+    const { body } = await api('POST', '/v1/webhooks', { url: receiver.url });
+    const anHour = 3_600_000;
+    const { reader } = server.ledger.engine;
+    const leased = `update tallystick.webhook_endpoints
+      set lease_owner = store_id, lease_until = clock_timestamp() + interval '1 minute'`;
+    await reader.query(leased);
+    await account('1');
+    expect(await metric('oldest_pending_seconds')).toBeLessThan(60);
+    const eventId = newEventId(Date.now() - anHour);
+    const { store } = server;
+    const endpointId = parseId('webhook', body.id)!;
+    const event = { endpointId, eventId, type: 'credits.granted' as const, seq: 1, body: '{}' };
+    await addToOutbox(reader, store.id, { ...event, accountId: eventId });
+    expect(await metric('oldest_pending_seconds')).toBeGreaterThanOrEqual(3600);
+    await api('DELETE', `/v1/webhooks/${body.id}`);
+    expect(await metric('oldest_pending_seconds')).toBe(0);
   });
 });
