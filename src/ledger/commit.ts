@@ -10,6 +10,7 @@ import { insertOutbox } from '../store/outbox.js';
 import { isLost } from '../store/sqlstate.js';
 import {
   insertAccounts,
+  insertEntries,
   insertTransactions,
   updateBalances,
   updateStatuses,
@@ -103,7 +104,10 @@ async function write(
   const { granted, grants, held, holds } = batch;
   const statements: Statement[] = [];
   if (opened.size > 0) statements.push(insertAccounts(store.id, [...opened.values()]));
-  if (transactions.length > 0) statements.push(insertTransactions(store.id, transactions));
+  if (transactions.length > 0) {
+    statements.push(insertTransactions(store.id, transactions));
+    statements.push(insertEntries(store.id, transactions));
+  }
   if (moved.size > 0) statements.push(updateBalances(store.id, [...moved.values()]));
   if (restated.size > 0) statements.push(updateStatuses(store.id, [...restated.values()]));
   if (refunded.size > 0) statements.push(updateFunds(store.id, [...refunded.values()]));

@@ -3,7 +3,8 @@ import { type Account, type Entry, nameKey, type Transaction } from '../core/mod
 import { jsonColumn, plainColumn, type Statement, textColumn } from './db.js';
 
 /**
- * The only statements that write the ledger, each for a batch of any size. Times are sent as ISO
+ * The only statements that write the ledger: one a table, whatever the size of the batch. One for
+ * transactions and entries together was slower. Times are sent as ISO
  * 8601 text, amounts as decimal text.
  */
 
@@ -13,27 +14,15 @@ interface Line {
 }
 
 /**
- * Writes transactions with their lines, in one statement: a statement costs time of its own.
- *
  * A key that another process took in between raises a unique violation, which undoes this batch
  * alone, for it runs in a transaction of its own: it is decided again and finds the winner.
  */
 export function insertTransactions(storeId: Uuid, transactions: readonly Transaction[]): Statement {
-  const lines: Line[] = [];
-  for (const transaction of transactions) {
-    for (const entry of transaction.entries) lines.push({ transaction, entry });
-  }
   return {
-    text: `with posted as (
-        insert into tallystick.transactions (store_id, transaction_id, operation, reference,
-          idempotency_key, fingerprint, reversal_of, created_at, hold_id, metadata)
-        select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-          $7::uuid[], $8::timestamptz[], $9::uuid[], $10::jsonb[])
-      )
-      insert into tallystick.entries (store_id, transaction_id, line, account_id, amount, seq,
-        balance_after, created_at)
-      select $1, * from unnest($11::uuid[], $12::smallint[], $13::uuid[], $14::numeric[],
-        $15::bigint[], $16::numeric[], $17::timestamptz[])`,
+    text: `insert into tallystick.transactions (store_id, transaction_id, operation, reference,
+        idempotency_key, fingerprint, reversal_of, created_at, hold_id, metadata)
+      select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
+        $7::uuid[], $8::timestamptz[], $9::uuid[], $10::jsonb[])`,
     values: [
       storeId,
       plainColumn(transactions, ({ id }) => id),
@@ -45,6 +34,22 @@ export function insertTransactions(storeId: Uuid, transactions: readonly Transac
       plainColumn(transactions, ({ createdAt }) => isoInstant(createdAt)),
       plainColumn(transactions, ({ holdId }) => holdId),
       jsonColumn(transactions, ({ metadata }) => metadata),
+    ],
+  };
+}
+
+export function insertEntries(storeId: Uuid, transactions: readonly Transaction[]): Statement {
+  const lines: Line[] = [];
+  for (const transaction of transactions) {
+    for (const entry of transaction.entries) lines.push({ transaction, entry });
+  }
+  return {
+    text: `insert into tallystick.entries (store_id, transaction_id, line, account_id, amount,
+        seq, balance_after, created_at)
+      select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::numeric[],
+        $6::bigint[], $7::numeric[], $8::timestamptz[])`,
+    values: [
+      storeId,
       plainColumn(lines, ({ transaction }) => transaction.id),
       plainColumn(lines, ({ entry }) => entry.line),
       plainColumn(lines, ({ entry }) => entry.accountId),

@@ -415,7 +415,8 @@ onEngines((engine) => {
       'begin isolation level',
       'select a.* from',
       expect.stringMatching(/^select /),
-      'with posted as',
+      'insert into tallystick.transactions',
+      'insert into tallystick.entries',
       'update tallystick.accounts as',
       'commit',
     ]);

@@ -79,7 +79,8 @@ const PLAIN = [
   'begin isolation level',
   'select a.* from',
   expect.stringMatching(/^select /),
-  'with posted as',
+  'insert into tallystick.transactions',
+  'insert into tallystick.entries',
   'update tallystick.accounts as',
   'commit',
 ];
