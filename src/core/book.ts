@@ -28,7 +28,7 @@ export function book(state: BookState, draft: Draft): Booked {
   return new Booking(state, draft).run();
 }
 
-type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds'>;
+type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds' | 'unread'>;
 
 class Booking {
   readonly #state: BookState;

@@ -10,6 +10,8 @@ export interface Funds {
   /** In the order of use. */
   readonly grants: readonly Grant[];
   readonly holds: readonly Hold[];
+  /** What remains of open grants that were not read, since what is asked for cannot reach them. */
+  readonly unread: bigint;
 }
 
 /** What can be said of an account's funds at an instant. */
@@ -75,11 +77,11 @@ export function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
 }
 
 /** What can be used at an instant, part by part, in the order of use. */
-export function usableParts({ account, grants, holds }: Funds, at: number): Part[] {
+export function usableParts({ account, grants, holds, unread }: Funds, at: number): Part[] {
   const pinned = pinnedBy(holds.filter((hold) => hold.expiresAt > at));
   const poolRank = rankOfPool(account);
   const parts: Part[] = [];
-  let pool = account.balance - (pinned.get(null) ?? 0n);
+  let pool = account.balance - unread - (pinned.get(null) ?? 0n);
   let poolPlace = -1;
   for (const grant of grants) {
     pool -= grant.remaining;
@@ -94,12 +96,13 @@ export function usableParts({ account, grants, holds }: Funds, at: number): Part
 }
 
 /** How much of a grant, or of the pool under null, is kept by no hold. */
-export function freeOf({ account, grants, holds }: Funds, grantId: Uuid | null): bigint {
+export function freeOf({ account, grants, holds, unread }: Funds, grantId: Uuid | null): bigint {
   const pinned = pinnedBy(holds).get(grantId) ?? 0n;
   if (grantId !== null) {
     return (grants.find(({ id }) => id === grantId)?.remaining ?? 0n) - pinned;
   }
-  return grants.reduce((pool, { remaining }) => pool - remaining, account.balance) - pinned;
+  const inGrants = grants.reduce((sum, { remaining }) => sum + remaining, unread);
+  return account.balance - inGrants - pinned;
 }
 
 export function sumOf(parts: Iterable<Part>): bigint {

@@ -106,7 +106,7 @@ class Settling {
     const accounts = new Map([[this.#account.id, this.#account]]);
     const byAccount = new Map([[this.#account.id, this.#grants]]);
     const booked = book(
-      { now: at, accounts, grants: byAccount, holds: this.#state.holds },
+      { ...this.#state, now: at, accounts, grants: byAccount },
       {
         id,
         operation,

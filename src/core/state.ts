@@ -18,8 +18,13 @@ export interface State {
   /** Makes the ids of what no command names, such as an expiry. */
   readonly newId: () => Uuid;
   readonly accounts: ReadonlyMap<Uuid, Account>;
-  /** By account, in the order of use: the open grants, and those that a command names. */
+  /**
+   * By account, in the order of use: those that a command names, and the open grants, or as many
+   * of them as the commands can reach.
+   */
   readonly grants: ReadonlyMap<Uuid, ReadonlyMap<Uuid, Grant>>;
+  /** By account: what remains of its other open grants. */
+  readonly unread: ReadonlyMap<Uuid, bigint>;
   /** By account: the open holds, and those that a command names. */
   readonly holds: ReadonlyMap<Uuid, ReadonlyMap<Uuid, Hold>>;
   /** Who has a key already, of the keys that the batch's commands carry. */
@@ -77,11 +82,15 @@ export function hasParts(account: Account): boolean {
   return account.openGrants > 0 || account.openHolds > 0;
 }
 
-export function fundsOf(state: Pick<State, 'grants' | 'holds'>, account: Account): Funds {
+export function fundsOf(
+  state: Pick<State, 'grants' | 'holds' | 'unread'>,
+  account: Account,
+): Funds {
   return {
     account,
     grants: [...(state.grants.get(account.id)?.values() ?? [])],
     holds: [...(state.holds.get(account.id)?.values() ?? [])],
+    unread: state.unread.get(account.id) ?? 0n,
   };
 }
 

@@ -1,8 +1,7 @@
 import { accountsNamed, type Command, keyOf } from '../core/command.js';
 import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
-import type { Grant, Hold, Store, Transaction } from '../core/model.js';
-import { hasParts } from '../core/state.js';
+import type { Store, Transaction } from '../core/model.js';
 import type { Lane, Result, Statement } from '../store/db.js';
 import {
   findNames,
@@ -13,19 +12,11 @@ import {
   toNames,
   toSubscriptions,
 } from '../store/find.js';
-import {
-  findGrants,
-  findHolds,
-  findOwners,
-  groupByAccount,
-  groupGrants,
-  toGrants,
-  toHold,
-  toOwners,
-} from '../store/funds.js';
+import { findOwners, groupByAccount, groupGrants, toOwners } from '../store/funds.js';
 import { lockAccounts, toAccount } from '../store/lock.js';
 import type { MutableState } from './batch.js';
 import { newId } from './ids.js';
+import { loadFunds } from './load-funds.js';
 
 /** Commands whose accounts are known, and the transactions that they want to reverse. */
 export interface Resolved {
@@ -106,13 +97,15 @@ export async function lockState(
     Result | undefined,
   ];
   const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, toAccount(row)]));
-  const funds = await loadFunds(lane, store, { commands, originals }, accounts);
+  const now = toInstant(observed);
+  const funds = await loadFunds(lane, store, { commands, originals, accounts, now });
   const state = {
     store,
-    now: toInstant(observed),
+    now,
     newId,
     accounts,
     grants: groupGrants(funds.grants),
+    unread: funds.unread,
     holds: groupByAccount(funds.holds),
     keys: toKeys(observed, keys),
     holdKeys: new Map(funds.holds.map((hold) => [hold.key, hold])),
@@ -120,43 +113,4 @@ export async function lockState(
     originals,
   };
   return { state, subscriptions: toSubscriptions(observed) };
-}
-
-interface Funds {
-  readonly grants: readonly Grant[];
-  readonly holds: readonly Hold[];
-}
-
-const NO_FUNDS: Funds = { grants: [], holds: [] };
-
-async function loadFunds(
-  lane: Lane,
-  store: Store,
-  { commands, originals }: Resolved,
-  accounts: MutableState['accounts'],
-): Promise<Funds> {
-  const parted = [...accounts.values()].filter(hasParts).map(({ id }) => id);
-  const holdIds: Uuid[] = [];
-  const holdKeys: string[] = [];
-  const grantIds: Uuid[] = [];
-  const made: Uuid[] = [];
-  for (const command of commands) {
-    if (command.kind === 'hold') holdKeys.push(command.key);
-    else if (command.kind === 'void') grantIds.push(command.grantId);
-    else if (command.kind === 'capture') holdIds.push(command.holdId);
-    else if (command.kind === 'release') holdIds.push(command.holdId);
-    else if (command.kind === 'extend') holdIds.push(command.holdId);
-  }
-  for (const { id, entries, drawdowns } of originals.values()) {
-    if (!entries.some(({ accountId }) => accounts.get(accountId)?.hasGrants)) continue;
-    made.push(id);
-    grantIds.push(...drawdowns.map(({ grantId }) => grantId));
-  }
-  const named = holdIds.length + holdKeys.length + grantIds.length + made.length;
-  if (parted.length === 0 && named === 0) return NO_FUNDS;
-  const [grants, holds] = (await lane.flight([
-    findGrants(store.id, parted, grantIds, made),
-    findHolds(store.id, parted, holdIds, holdKeys),
-  ])) as [Result, Result];
-  return { grants: toGrants(grants), holds: holds.rows.map(toHold) };
 }

@@ -1,15 +1,17 @@
 import { compareUse } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Grant, GrantCategory, Hold, HoldStatus, Part } from '../core/model.js';
-import { plainArray, type Result, type Statement, textArray } from './db.js';
+import { plainArray, plainColumn, type Result, type Statement, textArray } from './db.js';
 import { epoch } from './lock.js';
+import { isoInstant } from './write.js';
 
 /** What the write path reads of grants and holds; touched only by accounts that have them. */
 
-export const SELECT_GRANT = `select grant_id, account_id, transaction_id, amount::text as amount,
+const GRANT_COLUMNS = `grant_id, account_id, transaction_id, amount::text as amount,
     remaining::text as remaining, priority, category,
-    ${['effective_at', 'expires_at', 'voided_at', 'announced_at', 'created_at'].map((column) => epoch(column)).join(', ')}
-  from tallystick.grants`;
+    ${['effective_at', 'expires_at', 'voided_at', 'announced_at', 'created_at'].map((column) => epoch(column)).join(', ')}`;
+
+export const SELECT_GRANT = `select ${GRANT_COLUMNS} from tallystick.grants`;
 
 export const SELECT_HOLD = `select hold_id, account_id, amount::text as amount,
     remaining::text as remaining, captured::text as captured, status, reference,
@@ -17,44 +19,84 @@ export const SELECT_HOLD = `select hold_id, account_id, amount::text as amount,
     ${['expires_at', 'created_at', 'updated_at'].map((column) => epoch(column)).join(', ')}
   from tallystick.holds`;
 
+/** What a batch may take from an account whose funds are more than one pool. */
+export interface Reach {
+  readonly accountId: Uuid;
+  /** Infinity where it cannot be told ahead. */
+  readonly taken: bigint | typeof Infinity;
+  /** The instant at which it is taken. */
+  readonly at: number;
+}
+
 /**
- * The open grants of accounts, and those that commands name or that originals made or drew, all
- * in one text: as rows they would cost the driver more than everything else about a debit.
+ * The open grants of accounts that commands can reach, and those that they name or that originals
+ * made or drew, all in one text: as rows they would cost the driver more than all else.
+ *
+ * What a command reaches comes first in the order of use, which is that of `compareUse`, until it
+ * covers what is taken; and what has ended is always read, because it is to be settled.
  */
 export function findGrants(
   storeId: Uuid,
-  accountIds: readonly Uuid[],
+  reaches: readonly Reach[],
   grantIds: readonly Uuid[],
   transactionIds: readonly Uuid[],
 ): Statement {
   return {
     text: `select string_agg(concat_ws(' ', grant_id, account_id, transaction_id, amount,
         remaining, priority, category, effective_at, coalesce(expires_at, '-'),
-        coalesce(voided_at, '-'), coalesce(announced_at, '-'), created_at), ',') as grants
+        coalesce(voided_at, '-'), coalesce(announced_at, '-'), created_at, total), ',') as grants
       from (
-        select g.* from unnest($2::uuid[]) as wanted (id)
-          cross join lateral (${SELECT_GRANT} where store_id = $1 and account_id = wanted.id
-            and open offset 0) as g
+        select ${GRANT_COLUMNS}, total::text as total
+        from unnest($2::uuid[], $3::numeric[], $4::timestamptz[]) as reach (id, taken, at)
+        cross join lateral (
+          select *, sum(remaining) over () as total,
+            coalesce(sum(remaining) filter (where ends_at > reach.at and effective_at <= reach.at)
+              over (order by priority, expires_at nulls last, category = 'paid', effective_at,
+                created_at, grant_id rows between unbounded preceding and 1 preceding), 0) as before
+          from (
+            select *, coalesce(least(expires_at, voided_at), 'infinity') as ends_at
+            from tallystick.grants where store_id = $1 and account_id = reach.id and open offset 0
+          ) as own
+        ) as placed
+        where before <= reach.taken or ends_at <= reach.at
         union all
-        select g.* from unnest($3::uuid[]) as wanted (id)
+        select g.*, null from unnest($5::uuid[]) as wanted (id)
           cross join lateral (${SELECT_GRANT} where store_id = $1 and grant_id = wanted.id
             limit 1) as g
         union all
-        select g.* from unnest($4::uuid[]) as wanted (id)
+        select g.*, null from unnest($6::uuid[]) as wanted (id)
           cross join lateral (${SELECT_GRANT} where store_id = $1
             and transaction_id = wanted.id offset 0) as g
       ) as g`,
-    values: [storeId, plainArray(accountIds), plainArray(grantIds), plainArray(transactionIds)],
+    values: [
+      storeId,
+      plainColumn(reaches, ({ accountId }) => accountId),
+      plainColumn(reaches, ({ taken }) => taken),
+      plainColumn(reaches, ({ at }) => isoInstant(at)),
+      plainArray(grantIds),
+      plainArray(transactionIds),
+    ],
   };
 }
 
-export function toGrants(result: Result): Grant[] {
+/** The grants, and by account what remains of open grants that were not read. */
+export function toGrants(result: Result): { grants: Grant[]; unread: Map<Uuid, bigint> } {
   const packed = result.rows[0].grants as string | null;
-  return packed === null ? [] : packed.split(',').map(unpackGrant);
+  const grants: Grant[] = [];
+  const unread = new Map<Uuid, bigint>();
+  for (const line of packed?.split(',') ?? []) {
+    const fields = line.split(' ');
+    const grant = unpackGrant(fields);
+    grants.push(grant);
+    const total = fields[12];
+    if (total === undefined) continue;
+    const before = unread.get(grant.accountId) ?? BigInt(total);
+    unread.set(grant.accountId, before - grant.remaining);
+  }
+  return { grants, unread };
 }
 
-function unpackGrant(packed: string): Grant {
-  const fields = packed.split(' ');
+function unpackGrant(fields: readonly string[]): Grant {
   const instant = (place: number) => (fields[place] === '-' ? null : Number(fields[place]));
   return {
     id: fields[0]!,

@@ -69,6 +69,7 @@ export function funds(pool: bigint, grants: readonly Grant[], holds: readonly Ho
     }),
     grants: [...grants].sort(compareUse),
     holds,
+    unread: 0n,
   };
 }
 
@@ -113,6 +114,7 @@ export class Life {
       accounts,
       grants,
       holds,
+      unread: new Map(),
       keys,
       holdKeys,
       names: new Map(),
@@ -133,6 +135,7 @@ export class Life {
       account: this.account,
       grants: [...(this.grants.get(A)?.values() ?? [])],
       holds: [...(this.holds.get(A)?.values() ?? [])],
+      unread: 0n,
     };
   }
 

@@ -53,6 +53,7 @@ export function state(accounts: Account[], rest: Partial<State> = {}): State {
     newId: counter(),
     grants: new Map(),
     holds: new Map(),
+    unread: new Map(),
     holdKeys: new Map(),
     accounts: new Map(accounts.map((one) => [one.id, one])),
     keys: new Map(),

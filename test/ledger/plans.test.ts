@@ -164,8 +164,9 @@ onEngine(POSTGRES, (engine) => {
       const { reader } = database.engine;
       const row = (await read.readAccount(reader, store.id, account))!;
       const x = await uuidOf(reader, 'x7');
-      const ofGrants = findGrants(store.id, [account], [x], [x]);
-      const grants = toGrants(await reader.query(ofGrants.text, ofGrants.values));
+      const reach = { accountId: account, taken: 1n, at: Date.now() };
+      const ofGrants = findGrants(store.id, [reach], [x], [x]);
+      const { grants } = toGrants(await reader.query(ofGrants.text, ofGrants.values));
       const ofHolds = findHolds(store.id, [account], [x], ['key_1']);
       const holds = (await reader.query(ofHolds.text, ofHolds.values)).rows.map(toHold);
       return [
