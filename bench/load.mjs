@@ -81,10 +81,11 @@ export async function openAccounts(url, count) {
   return ids;
 }
 
-/** Resident memory of a process in megabytes. */
+/** The most resident memory that a process has had, in megabytes. */
 export function memoryOf(pid) {
+  // A process that has ended, but was not waited for, has no such line any more.
   const pages = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Math.round(Number(pages[1]) / 1024);
+  return Math.round(Number(pages?.[1] ?? 0) / 1024);
 }
 
 export function median(values) {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -194,8 +194,9 @@ export class Suite {
   async size() {
     const empty = [];
     const full = [];
+    let verified;
     await this.withServer(async (small) => {
-      await this.withServer(async (large) => {
+      verified = await this.withServer(async (large) => {
         const few = await openAccounts(small.url, ACCOUNTS);
         const many = await openAccounts(large.url, ACCOUNTS);
         for (let part = 0; part < 10; part++)
@@ -214,6 +215,9 @@ export class Suite {
       });
     });
     this.ratio('debits with ten million transactions ÷ with none', full, empty, 0.8);
+    const { seconds, megabytes } = verified;
+    const what = 'peak memory of verify over ten million transactions';
+    this.add({ what, value: `${megabytes} MB`, detail: `${Math.round(seconds)} s, clean` });
   }
 
   async pglite() {
@@ -233,7 +237,7 @@ export class Suite {
     } finally {
       await server.stop();
     }
-    verify({ TALLYSTICK_DATA_DIR: directory, DATABASE_URL: '' });
+    await verify({ TALLYSTICK_DATA_DIR: directory, DATABASE_URL: '' });
   }
 
   compare(what, url, ids, baseline, goal) {
@@ -247,7 +251,11 @@ export class Suite {
     this.ratio(what, ours, base, goal);
   }
 
-  /** Runs work on a server over a fresh database, and verifies the ledger afterwards. */
+  /**
+   * Runs work on a server over a fresh database, and verifies the ledger afterwards.
+   *
+   * @returns what verifying took.
+   */
   async withServer(work, environment = {}) {
     const database = `ledger_${this.rows.length}_${Date.now()}`;
     this.psql('postgres', ['-c', `create database ${database}`]);
@@ -258,7 +266,7 @@ export class Suite {
     } finally {
       await server.stop();
     }
-    verify({ DATABASE_URL });
+    return verify({ DATABASE_URL });
   }
 
   debits(url, ids) {
@@ -337,12 +345,22 @@ function checked(result) {
   return result;
 }
 
-function verify(environment) {
+/** @returns how long it took, and the most memory that it had. */
+async function verify(environment) {
   const script = new URL('../dist/cli/main.js', import.meta.url).pathname;
-  execFileSync(process.execPath, [script, 'verify'], {
+  const started = performance.now();
+  const child = spawn(process.execPath, [script, 'verify'], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
+  let megabytes = 0;
+  const look = setInterval(() => {
+    megabytes = Math.max(megabytes, memoryOf(child.pid));
+  }, 100);
+  const code = await new Promise((resolve) => child.on('exit', resolve));
+  clearInterval(look);
+  if (code !== 0) throw new Error(`verify ended with ${code}.`);
+  return { seconds: (performance.now() - started) / 1000, megabytes };
 }
 
 async function addGrants(url, ids, count) {
@@ -392,7 +410,6 @@ async function holdAndCapture(url, ids, key) {
 
 /** A receiver in a process of its own, as a user's would be. */
 async function startReceiver() {
-  const { spawn } = await import('node:child_process');
   const source = `require('node:http').createServer((request, response) => {
     request.resume().on('end', () => response.end('ok'));
   }).listen(0, '127.0.0.1', function () { console.log(this.address().port); })`;
