@@ -6,9 +6,8 @@ import type { Store } from '../core/model.js';
 import type { Engine } from '../store/db.js';
 import { isConflict, isLost, sqlstate } from '../store/sqlstate.js';
 import { commitBatch, type Outcome, UncertainError } from './commit.js';
+import { isDivisible, type Pending, partitionOf, StoreQueue } from './store-queue.js';
 
-/** How many commands one database transaction carries at most. */
-export const BATCH_MAX = 500;
 /** How many commands may wait at once; one more is refused with `overloaded`. */
 export const QUEUE_MAX = 5_000;
 
@@ -17,20 +16,6 @@ const CONFLICT_TRIES_MAX = 20;
 const AWAY_MS_MAX = 3_000;
 const AWAY_PAUSE_MS = 100;
 const UNIQUE_VIOLATION = '23505';
-
-/** Commands of one caller, which stay together and in order. */
-interface Pending {
-  readonly commands: readonly Command[];
-  /** All or nothing; such commands have a database transaction of their own. */
-  readonly atomic: boolean;
-  readonly resolve: (outcomes: Outcome[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface Queue {
-  readonly store: Store;
-  pending: Pending[];
-}
 
 const OVERLOADED: Outcome = {
   kind: 'refused',
@@ -48,14 +33,15 @@ const UNAVAILABLE: Outcome = {
 /**
  * Group commit without a timer: while a lane's batch is in flight, what arrives queues, and when
  * the lane is free, all of it is the next batch. Idle latency is that of one transaction, and
- * under load batches grow. A batch is of one store; stores take turns.
+ * under load batches grow. A batch is of one store; stores take turns. There are as many
+ * partitions of a store as lanes, so that one busy store can use them all.
  */
 export class Batcher {
   readonly #engine: Engine;
   readonly #onEvents: () => void;
-  readonly #queues = new Map<Uuid, Queue>();
+  readonly #queues = new Map<Uuid, StoreQueue>();
   #waiting = 0;
-  readonly #busy = new Set<Uuid>();
+  #inFlight = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
@@ -77,13 +63,45 @@ export class Batcher {
    */
   submit(store: Store, commands: readonly Command[], atomic = false): Promise<Outcome[]> {
     if (this.#waiting >= QUEUE_MAX) return Promise.resolve(commands.map(() => OVERLOADED));
+    const { lanes } = this.#engine;
+    if (commands.length === 1 || lanes === 1 || atomic || !isDivisible(commands)) {
+      return this.#enqueue(store, commands, atomic, partitionOf(commands, lanes));
+    }
+    return this.#divide(store, commands);
+  }
+
+  /** Sends the commands of each partition by themselves. */
+  async #divide(store: Store, commands: readonly Command[]): Promise<Outcome[]> {
+    const places = new Map<number, number[]>();
+    for (const [place, command] of commands.entries()) {
+      const partition = partitionOf([command], this.#engine.lanes);
+      const own = places.get(partition);
+      if (own === undefined) places.set(partition, [place]);
+      else own.push(place);
+    }
+    const outcomes = new Array<Outcome>(commands.length);
+    const parts = [...places].map(async ([partition, own]) => {
+      const part = own.map((place) => commands[place]!);
+      const ended = await this.#enqueue(store, part, false, partition);
+      for (const [index, place] of own.entries()) outcomes[place] = ended[index]!;
+    });
+    await Promise.all(parts);
+    return outcomes;
+  }
+
+  #enqueue(
+    store: Store,
+    commands: readonly Command[],
+    atomic: boolean,
+    partition: number,
+  ): Promise<Outcome[]> {
     return new Promise((resolve, reject) => {
       let queue = this.#queues.get(store.id);
       if (queue === undefined) {
-        queue = { store, pending: [] };
+        queue = new StoreQueue(store, this.#engine.lanes);
         this.#queues.set(store.id, queue);
       }
-      queue.pending.push({ commands, atomic, resolve, reject });
+      queue.add({ commands, atomic, partition, resolve, reject });
       this.#waiting += commands.length;
       this.#schedule();
     });
@@ -91,7 +109,7 @@ export class Batcher {
 
   /** Resolves once nothing waits and nothing is in flight. */
   drained(): Promise<void> {
-    if (this.#waiting === 0 && this.#busy.size === 0) return Promise.resolve();
+    if (this.#waiting === 0 && this.#inFlight === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
@@ -108,31 +126,24 @@ export class Batcher {
   }
 
   #pump(): void {
-    while (this.#busy.size < this.#engine.lanes) {
-      const queue = this.#next();
-      if (queue === undefined) return;
+    for (const queue of this.#queues.values()) {
+      if (this.#inFlight >= this.#engine.lanes) return;
+      const taken = queue.take();
+      if (taken === undefined) continue;
+      // What is left goes behind the other stores, and is met again by this very loop.
       this.#queues.delete(queue.store.id);
-      const batch = takeBatch(queue.pending);
-      // What is left goes behind the other stores.
-      if (queue.pending.length > 0) this.#queues.set(queue.store.id, queue);
-      this.#waiting -= countOf(batch);
-      this.#busy.add(queue.store.id);
-      void this.#run(queue.store, batch).finally(() => {
-        this.#busy.delete(queue.store.id);
+      this.#queues.set(queue.store.id, queue);
+      this.#waiting -= countOf(taken.batch);
+      this.#inFlight++;
+      void this.#run(queue.store, taken.batch).finally(() => {
+        taken.release();
+        this.#inFlight--;
+        if (queue.idle) this.#queues.delete(queue.store.id);
         this.#pump();
-        if (this.#waiting === 0 && this.#busy.size === 0)
+        if (this.#waiting === 0 && this.#inFlight === 0)
           for (const resolve of this.#idle.splice(0)) resolve();
       });
     }
-  }
-
-  /**
-   * The store that has waited longest, of those with nothing in flight: a second batch of one
-   * store would only wait for the locks of its first.
-   */
-  #next(): Queue | undefined {
-    for (const queue of this.#queues.values()) if (!this.#busy.has(queue.store.id)) return queue;
-    return undefined;
   }
 
   async #run(store: Store, batch: readonly Pending[]): Promise<void> {
@@ -197,19 +208,6 @@ export class Batcher {
     await sleep(AWAY_PAUSE_MS);
     return true;
   }
-}
-
-/** Takes what goes into one database transaction; at least one, however large. */
-function takeBatch(pending: Pending[]): Pending[] {
-  let count = 0;
-  let size = 0;
-  for (const { commands, atomic } of pending) {
-    if (size > 0 && (atomic || count + commands.length > BATCH_MAX)) break;
-    count += commands.length;
-    size++;
-    if (atomic) break;
-  }
-  return pending.splice(0, size);
 }
 
 function countOf(batch: readonly Pending[]): number {

@@ -18,7 +18,7 @@ import { presentTransaction } from './present.js';
 type Row = (typeof FUNDS_OPERATIONS)['batch'];
 type Result = z.input<typeof batchAnswer>['results'][number];
 
-/** Carries out operations in order, in one database transaction, and answers for each. */
+/** Carries out operations in order, all or nothing where atomic, and answers for each. */
 export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row>) => {
   const read = body.operations.map(readOperation);
   if (body.atomic) {
