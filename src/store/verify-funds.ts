@@ -1,6 +1,15 @@
 import { firstOfEach, nextPlace, UUID_MAX, UUID_MIN, type Walk } from './verify-walk.js';
 
-/** What must hold of grants, drawdowns and holds, in the style of `verify-checks.ts`. */
+/**
+ * What must hold of grants, drawdowns and holds, in the style of `verify-checks.ts`.
+ *
+ * The general pool is stored nowhere: it is the balance less what remains of grants. That it is
+ * what the entries say follows from four sums: entries add up to the balance (`verify-checks.ts`);
+ * a grant is a credit of its account (`grant_without_credit`); what remains of it is that credit
+ * less its drawdowns (`grant_remaining_differs`); and drawdowns belong to lines of that account
+ * and are no more than those (`drawdown_misplaced`, `drawdowns_exceed_line`). So balance less
+ * grants is all credits to the pool less all that lines took beyond their drawdowns.
+ */
 
 /** What open holds keep of a grant. */
 const PINNED = `(select coalesce(sum((pin ->> 1)::numeric), 0)
@@ -137,7 +146,8 @@ const drawdowns: Walk = {
   last: [UUID_MAX, 32_767, UUID_MAX],
   next: nextPlace('drawdowns', ['transaction_id', 'line', 'grant_id']),
   faults: `with judged as (
-      select d.transaction_id, d.line, g.account_id, d.amount, t.operation,
+      select d.transaction_id, d.line, g.account_id, d.amount, t.operation, t.created_at,
+        g.effective_at, g.expires_at,
         e.account_id as line_account_id, e.amount as line_amount,
         (select sum(abs(o.amount)) from tallystick.drawdowns as o where o.store_id = $1
           and o.transaction_id = d.transaction_id and o.line = d.line) as drawn,
@@ -171,6 +181,14 @@ const drawdowns: Walk = {
         broken: '(amount > 0) <> (line_amount < 0)',
         expected: "'a draw on a debit, or a return on a credit'",
         found: 'amount',
+      },
+      // A capture may draw later: its hold has kept the credits for it.
+      {
+        kind: 'drawn_outside_life',
+        broken: `amount > 0 and operation in ('debit', 'post')
+          and (created_at < effective_at or created_at >= expires_at)`,
+        expected: "effective_at || ' to ' || coalesce(expires_at::text, 'never')",
+        found: 'created_at',
       },
       {
         kind: 'return_not_of_draw',
