@@ -24,15 +24,20 @@ const transactions: Walk = {
       where store_id = $1 and transaction_id > $2 and transaction_id <= $3
     ), sums as (
       select transaction_id as sum_id, count(*) as lines, sum(amount) as total,
+        sum(amount) filter (where seq is not null) as moved,
         max(line) as last_line, min(created_at) as earliest, max(created_at) as latest,
         bool_and((seq is null) = (account_id = $4 or account_id = $5 or account_id = $6)) as placed
       from tallystick.entries
       where store_id = $1 and transaction_id > $2 and transaction_id <= $3
       group by transaction_id
+    ), draws as (
+      select transaction_id as draw_id, sum(amount) as drawn from tallystick.drawdowns
+      where store_id = $1 and transaction_id > $2 and transaction_id <= $3
+      group by transaction_id
     ), judged as (
       select coalesce(head_id, sum_id) as transaction_id, null::uuid as account_id,
         null::smallint as line, *
-      from heads full join sums on sum_id = head_id
+      from heads full join sums on sum_id = head_id left join draws on draw_id = head_id
     )
     ${firstOfEach([
       {
@@ -82,6 +87,13 @@ const transactions: Walk = {
         broken: "(operation = 'reverse') <> (reversal_of is not null)",
         expected: "'a reversal with its original'",
         found: "'the operation ' || operation",
+      },
+      // What ends is always a grant: no part of it may come from the pool.
+      {
+        kind: 'ended_from_pool',
+        broken: "operation in ('expire', 'void') and -moved is distinct from drawn",
+        expected: '-moved',
+        found: "coalesce(drawn::text, 'no drawdowns')",
       },
     ])}`,
 };
@@ -185,6 +197,21 @@ const linesOf = (id: string, sign: string) => `(
         select array_agg(line || ' ' || account_id || ' ' || (${sign}amount) order by line)
         from tallystick.entries where store_id = $1 and transaction_id = ${id})`;
 
+/** What a transaction drew from grants, line by line; what it made is what its reversal draws. */
+const DRAWN = `(
+        select array_agg(line || ' ' || grant_id || ' ' || amount order by line, grant_id)
+        from tallystick.drawdowns where store_id = $1 and transaction_id = r.transaction_id)`;
+const TO_DRAW = `(
+        select array_agg(line || ' ' || grant_id || ' ' || amount order by line, grant_id) from (
+          select line, grant_id, -amount as amount from tallystick.drawdowns
+          where store_id = $1 and transaction_id = r.reversal_of
+          union all
+          select e.line, g.grant_id, g.amount from tallystick.grants as g
+          join tallystick.entries as e on e.store_id = $1
+            and e.transaction_id = g.transaction_id and e.account_id = g.account_id
+          where g.store_id = $1 and g.transaction_id = r.reversal_of
+        ) as original)`;
+
 const reversals: Walk = {
   name: 'reversals',
   place: ['reversal_of', 'transaction_id'],
@@ -194,7 +221,8 @@ const reversals: Walk = {
   faults: `with judged as (
       select r.transaction_id, null::uuid as account_id, null::smallint as line, r.reference,
         o.transaction_id as original_id, o.operation, o.reference as original_reference,
-        ${linesOf('r.transaction_id', '')} as lines, ${linesOf('r.reversal_of', '-')} as mirror
+        ${linesOf('r.transaction_id', '')} as lines, ${linesOf('r.reversal_of', '-')} as mirror,
+        ${DRAWN} as drawn, ${TO_DRAW} as to_draw
       from tallystick.transactions as r
       left join tallystick.transactions as o
         on o.store_id = $1 and o.transaction_id = r.reversal_of
@@ -220,6 +248,12 @@ const reversals: Walk = {
         broken: 'original_id is not null and lines is distinct from mirror',
         expected: "array_to_string(mirror, ', ')",
         found: "array_to_string(lines, ', ')",
+      },
+      {
+        kind: 'reversal_not_returned',
+        broken: 'drawn is distinct from to_draw',
+        expected: "coalesce(array_to_string(to_draw, ', '), 'no drawdowns')",
+        found: "coalesce(array_to_string(drawn, ', '), 'no drawdowns')",
       },
       {
         kind: 'reversal_reference_differs',

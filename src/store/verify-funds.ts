@@ -1,15 +1,7 @@
+import { pools } from './verify-pools.js';
 import { firstOfEach, nextPlace, UUID_MAX, UUID_MIN, type Walk } from './verify-walk.js';
 
-/**
- * What must hold of grants, drawdowns and holds, in the style of `verify-checks.ts`.
- *
- * The general pool is stored nowhere: it is the balance less what remains of grants. That it is
- * what the entries say follows from four sums: entries add up to the balance (`verify-checks.ts`);
- * a grant is a credit of its account (`grant_without_credit`); what remains of it is that credit
- * less its drawdowns (`grant_remaining_differs`); and drawdowns belong to lines of that account
- * and are no more than those (`drawdown_misplaced`, `drawdowns_exceed_line`). So balance less
- * grants is all credits to the pool less all that lines took beyond their drawdowns.
- */
+/** What must hold of grants, drawdowns and holds, in the style of `verify-checks.ts`. */
 
 /** What open holds keep of a grant. */
 const PINNED = `(select coalesce(sum((pin ->> 1)::numeric), 0)
@@ -25,10 +17,15 @@ const accounts: Walk = {
   next: nextPlace('accounts', ['account_id']),
   faults: `with judged as (
       select a.account_id, null::uuid as transaction_id, null::smallint as line, a.balance,
-        a.held, a.open_holds, a.open_grants, h.kept, h.holds, g.remaining, g.grants
+        a.held, a.open_holds, a.open_grants, a.has_grants, h.kept, h.holds, h.kept_of_pool,
+        g.remaining, g.grants, exists (select from tallystick.grants as any_grant
+          where any_grant.store_id = $1 and any_grant.account_id = a.account_id) as granted
       from tallystick.accounts as a
       cross join lateral (
-        select coalesce(sum(remaining), 0) as kept, count(*) as holds from tallystick.holds
+        select coalesce(sum(remaining), 0) as kept, count(*) as holds,
+          coalesce(sum((select sum((pin ->> 1)::numeric) from jsonb_array_elements(pins) as pin
+            where pin ->> 0 is null)), 0) as kept_of_pool
+        from tallystick.holds
         where store_id = $1 and account_id = a.account_id and status = 'open'
       ) as h
       cross join lateral (
@@ -58,6 +55,18 @@ const accounts: Walk = {
         expected: "'grants of at most ' || balance",
         found: 'remaining',
       },
+      {
+        kind: 'pool_held_twice',
+        broken: 'balance >= remaining and balance - remaining < kept_of_pool',
+        expected: "'holds of at most ' || (balance - remaining)",
+        found: 'kept_of_pool',
+      },
+      {
+        kind: 'has_grants_differs',
+        broken: 'has_grants <> granted',
+        expected: 'granted',
+        found: 'has_grants',
+      },
     ])}`,
 };
 
@@ -72,10 +81,12 @@ const grants: Walk = {
         least(g.expires_at, g.voided_at) as ended_at, a.posted_at, ${PINNED} as pinned,
         (select coalesce(sum(d.amount), 0) from tallystick.drawdowns as d
           where d.store_id = $1 and d.grant_id = g.grant_id) as drawn,
-        (select e.amount from tallystick.entries as e join tallystick.transactions as t
+        (select sum(e.amount) from tallystick.entries as e join tallystick.transactions as t
             on t.store_id = $1 and t.transaction_id = e.transaction_id
           where e.store_id = $1 and e.transaction_id = g.transaction_id
-            and e.account_id = g.account_id and t.operation in ('seed', 'credit')) as credited
+            and e.account_id = g.account_id and t.operation in ('seed', 'credit')) as credited,
+        (select count(*) from tallystick.grants as o
+          where o.store_id = $1 and o.transaction_id = g.transaction_id) as made
       from tallystick.grants as g
       left join tallystick.accounts as a on a.store_id = $1 and a.account_id = g.account_id
       where g.store_id = $1 and g.grant_id > $2 and g.grant_id <= $3
@@ -87,6 +98,7 @@ const grants: Walk = {
         expected: "'a credit of ' || amount",
         found: "coalesce(credited::text, 'none')",
       },
+      { kind: 'credit_granted_twice', broken: 'made > 1', expected: "'one'", found: 'made' },
       {
         kind: 'grant_remaining_differs',
         broken: 'remaining <> amount - drawn',
@@ -116,11 +128,16 @@ const holds: Walk = {
   next: nextPlace('holds', ['hold_id']),
   faults: `with judged as (
       select h.account_id, null::uuid as transaction_id, null::smallint as line, h.remaining,
+        h.amount, h.captured, h.status, h.expires_at, a.posted_at,
+        a.account_id is not null as owned,
         (select coalesce(sum((pin ->> 1)::numeric), 0)
           from jsonb_array_elements(h.pins) as pin) as pinned,
-        exists (select from tallystick.accounts as a
-          where a.store_id = $1 and a.account_id = h.account_id) as owned
+        (select min(pin ->> 0) from jsonb_array_elements(h.pins) as pin
+          where pin ->> 0 is not null and not exists (select from tallystick.grants as g
+            where g.store_id = $1 and g.grant_id = (pin ->> 0)::uuid
+              and g.account_id = h.account_id)) as foreign_pin
       from tallystick.holds as h
+      left join tallystick.accounts as a on a.store_id = $1 and a.account_id = h.account_id
       where h.store_id = $1 and h.hold_id > $2 and h.hold_id <= $3
     )
     ${firstOfEach([
@@ -129,6 +146,24 @@ const holds: Walk = {
         broken: 'remaining <> pinned',
         expected: 'remaining',
         found: 'pinned',
+      },
+      {
+        kind: 'hold_amount_differs',
+        broken: "status = 'open' and amount <> captured + remaining",
+        expected: 'captured + remaining',
+        found: 'amount',
+      },
+      {
+        kind: 'hold_pin_misplaced',
+        broken: 'foreign_pin is not null',
+        expected: "'grants of its account'",
+        found: 'foreign_pin',
+      },
+      {
+        kind: 'hold_expired_counted',
+        broken: "status = 'open' and expires_at <= posted_at",
+        expected: "'an end after ' || posted_at",
+        found: 'expires_at',
       },
       {
         kind: 'hold_without_account',
@@ -148,6 +183,8 @@ const drawdowns: Walk = {
   faults: `with judged as (
       select d.transaction_id, d.line, g.account_id, d.amount, t.operation, t.created_at,
         g.effective_at, g.expires_at,
+        case t.operation when 'expire' then g.expires_at when 'void' then g.voided_at end
+          as due_at,
         e.account_id as line_account_id, e.amount as line_amount,
         (select sum(abs(o.amount)) from tallystick.drawdowns as o where o.store_id = $1
           and o.transaction_id = d.transaction_id and o.line = d.line) as drawn,
@@ -191,6 +228,12 @@ const drawdowns: Walk = {
         found: 'created_at',
       },
       {
+        kind: 'ended_early',
+        broken: "operation in ('expire', 'void') and (created_at >= due_at) is not true",
+        expected: "'not before ' || coalesce(due_at::text, 'its end, of which it has none')",
+        found: 'created_at',
+      },
+      {
         kind: 'return_not_of_draw',
         broken: "amount < 0 and (operation <> 'reverse' or -amount is distinct from original)",
         expected: "coalesce(original::text, 'none')",
@@ -199,4 +242,4 @@ const drawdowns: Walk = {
     ])}`,
 };
 
-export const FUND_WALKS: readonly Walk[] = [accounts, grants, holds, drawdowns];
+export const FUND_WALKS: readonly Walk[] = [accounts, grants, pools, holds, drawdowns];

@@ -1,14 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import {
-  type Engine,
-  ensureKey,
-  generateKey,
-  KeyRing,
-  Ledger,
-  verifyLedger,
-} from '../../src/ledger/index.js';
+import { ensureKey, generateKey, KeyRing, Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { captureCommand, holdCommand } from '../../src/ledger/requests.js';
+import { damaged } from '../harness/damage.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /**
@@ -46,26 +40,6 @@ const DAMAGE: [kind: string, sql: string][] = [
   ['return_not_of_draw', `${DRAW} amount = amount + 1 where ${OF('reverse')}`],
 ];
 
-/** An engine whose work all happens in one transaction, with the damage done in it. */
-function damaged(engine: Engine, sql: string): Engine {
-  return {
-    ...engine,
-    onLane: (work) =>
-      engine.onLane(async (lane) => {
-        await lane.query('begin');
-        await lane.query('drop trigger drawdowns_append_only on tallystick.drawdowns');
-        await lane.query(sql);
-        const result = await work({
-          flight: (statements) => lane.flight(statements),
-          query: (text, values) =>
-            /^(begin|commit)/.test(text) ? Promise.resolve({ rows: [] }) : lane.query(text, values),
-        });
-        await lane.query('rollback');
-        return result;
-      }),
-  };
-}
-
 async function fill(ledger: Ledger): Promise<void> {
   const { reader } = ledger.engine;
   const apiKey = generateKey('test');
@@ -100,7 +74,7 @@ onEngines((engine) => {
   });
 
   test.each(DAMAGE)('reports %s', async (kind, sql) => {
-    const { differences } = await verifyLedger(damaged(database.engine, sql));
+    const { differences } = await verifyLedger(damaged(database.engine, [sql]));
     expect(differences.map((found) => found.kind)).toContain(kind);
   });
 });

@@ -1,0 +1,21 @@
+import type { Engine } from '../../src/store/db.js';
+
+/** An engine whose work all happens in one transaction, with the damage done in it, and undone. */
+export function damaged(engine: Engine, statements: readonly string[]): Engine {
+  return {
+    ...engine,
+    onLane: (work) =>
+      engine.onLane(async (lane) => {
+        await lane.query('begin');
+        await lane.query('drop trigger drawdowns_append_only on tallystick.drawdowns');
+        for (const statement of statements) await lane.query(statement);
+        const result = await work({
+          flight: (flown) => lane.flight(flown),
+          query: (text, values) =>
+            /^(begin|commit)/.test(text) ? Promise.resolve({ rows: [] }) : lane.query(text, values),
+        });
+        await lane.query('rollback');
+        return result;
+      }),
+  };
+}
