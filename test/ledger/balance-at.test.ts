@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { newId } from '../../src/ledger/ids.js';
+import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { holdCommand, type Terms } from '../../src/ledger/requests.js';
+import { sweepStore } from '../../src/ledger/sweep.js';
+import { onEngines, type TestDatabase } from '../harness/engines.js';
+
+/** The balance at an instant, where grants end, begin, are held and are taken back. */
+
+const T0 = Date.UTC(2100, 0, 1);
+const DAY = 86_400_000;
+
+onEngines((engine) => {
+  let database: TestDatabase;
+  let ledger: Ledger;
+  let store: Store;
+  let accountId: string;
+
+  beforeAll(async () => {
+    database = await engine.create();
+    ledger = new Ledger(database.engine);
+    const key = generateKey('test');
+    await ensureKey(database.engine.reader, key, { name: 'test', scopes: ['*'] });
+    store = (await new KeyRing(database.engine.reader).authenticate(key))!.store;
+  });
+  afterAll(() => database.drop());
+
+  beforeEach(async () => {
+    await ledger.setClock(store, T0);
+    const fields = { customerId: newId(), name: 'a', unitLabel: 'u', initialBalance: 0n };
+    const opened = await ledger.open(store, fields);
+    if (opened.kind !== 'account') throw new Error(opened.kind);
+    accountId = opened.account.id;
+  });
+
+  const credit = async (amount: bigint, terms?: Terms) => {
+    const movement = { accountId, amount, reference: 'r', key: newId(), terms };
+    const outcome = await ledger.credit(store, movement);
+    if (outcome.kind !== 'transaction') throw new Error(outcome.kind);
+    return outcome.transaction.id;
+  };
+  const balanceAt = (at: number) => ledger.balanceAt(store, accountId, at);
+
+  test('what a hold keeps of an expired grant counts until the hold ends', async () => {
+    await credit(20n, { expiresAt: T0 + DAY });
+    const fields = { accountId, amount: 12n, reference: 'r', key: newId() };
+    const held = await ledger.execute(store, holdCommand({ ...fields, expiresInMs: 3 * DAY }));
+    expect(held.kind).toBe('hold');
+    await ledger.setClock(store, T0 + 4 * DAY);
+    const all = () => Promise.all([0, 1, 2, 3].map((day) => balanceAt(T0 + day * DAY)));
+    // Nothing is booked yet of what has fallen due, and the answers are those of afterwards.
+    const before = await all();
+    expect(before).toEqual([20n, 12n, 12n, 0n]);
+    await sweepStore(ledger, store);
+    expect(await all()).toEqual(before);
+  });
+
+  test('a grant to come that was taken back is not taken off again', async () => {
+    await credit(5n);
+    const id = await credit(20n, { effectiveAt: T0 + 5 * DAY });
+    await ledger.setClock(store, T0 + DAY);
+    expect((await ledger.reverse(store, id)).kind).toBe('transaction');
+    expect(await balanceAt(T0)).toBe(5n);
+    expect(await balanceAt(T0 + DAY)).toBe(5n);
+  });
+
+  test('a clock that was set back leaves what has begun, and what has ended', async () => {
+    await credit(20n, { effectiveAt: T0 + DAY });
+    await credit(7n, { expiresAt: T0 + DAY });
+    await ledger.setClock(store, T0 + 2 * DAY);
+    await credit(1n);
+    await ledger.setClock(store, T0);
+    const { position } = await ledger.funds.position(store, accountId);
+    expect(position).toMatchObject({ balance: 21n, pending: 0n });
+  });
+});
