@@ -50,7 +50,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: of('extend'), hold: index, ticks }) },
   { weight: 1, arbitrary: fc.record({ kind: of('void'), grant: index }) },
   { weight: 1, arbitrary: fc.record({ kind: of('settle'), account }) },
+  { weight: 1, arbitrary: fc.record({ kind: of('freeze'), account }) },
+  { weight: 2, arbitrary: fc.record({ kind: of('unfreeze'), account }) },
+  // Closing is final, so it is left to one account.
+  { weight: 1, arbitrary: fc.record({ kind: of('close'), account: fc.constant(ACCOUNTS - 1) }) },
 );
+
+const debit = fc.record({ kind: of('debit'), account, amount });
 
 const move = fc.record({
   kind: of('clock'),
@@ -64,6 +70,14 @@ export const groups = fc.array(
       arbitrary: fc.record({
         steps: fc.array(step, { minLength: 1, maxLength: 4 }),
         atomic: fc.constantFrom(false, false, true),
+      }),
+    },
+    {
+      // Batches of debits alone, which read no more grants than they can reach.
+      weight: 1,
+      arbitrary: fc.record({
+        steps: fc.array(debit, { minLength: 1, maxLength: 4 }),
+        atomic: fc.constant(false),
       }),
     },
     {

@@ -78,6 +78,10 @@ export function commandOf(
       return { step, command: extendCommand(holds[step.hold]!, step.ticks * tickMs) };
     case 'void':
       return { step, command: voidCommand(model.lots[step.grant]!.id) };
+    case 'freeze':
+    case 'unfreeze':
+    case 'close':
+      return { step, command: { kind: step.kind, accountId: accounts[step.account]! } };
     case 'settle': {
       const accountId = accounts[step.account]!;
       return { step, command: { kind: 'settle', accountId, aheadMs: 0 } };

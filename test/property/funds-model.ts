@@ -14,7 +14,8 @@ export type Step =
   | { kind: 'release'; hold: number }
   | { kind: 'extend'; hold: number; ticks: number }
   | { kind: 'void'; grant: number }
-  | { kind: 'settle'; account: number };
+  | { kind: 'settle'; account: number }
+  | { kind: 'freeze' | 'unfreeze' | 'close'; account: number };
 
 export type Terms = { priority: number; promo: boolean; from: number | null; until: number | null };
 /** A lot, or the pool where it is null. */
@@ -35,15 +36,18 @@ export const FOREVER = Number.POSITIVE_INFINITY;
 const total = (draws: readonly Draw[]) => draws.reduce((sum, [, amount]) => sum + amount, 0n);
 const least = (a: bigint, b: bigint) => (a < b ? a : b);
 
+type Account = { time: number; opened: number; history: [bigint, number][]; status: string };
+
 export class FundsModel {
   clock = 0;
-  readonly accounts: { time: number; opened: number; history: [bigint, number][] }[] = [];
+  readonly accounts: Account[] = [];
   readonly lots: Lot[] = [];
   readonly holds: Hold[] = [];
   readonly transactions: { legs: Leg[]; reversed: boolean; reversal: boolean }[] = [];
 
   open(): void {
-    this.accounts.push({ time: this.clock, opened: this.clock, history: [] });
+    const { clock } = this;
+    this.accounts.push({ time: clock, opened: clock, history: [], status: 'active' });
   }
 
   copy(): FundsModel {
@@ -67,6 +71,13 @@ export class FundsModel {
     const held = after.openHolds(account).reduce((sum, hold) => sum + total(hold.pins), 0n);
     const balance = after.balance(account) - pending;
     return { balance, held, available: balance - held, pending };
+  }
+
+  /** Why accounts take part in nothing new; undefined where they do. */
+  blocked(...accounts: number[]): string | undefined {
+    const all = accounts.map((account) => this.accounts[account]!.status);
+    const status = ['closed', 'frozen'].find((one) => all.includes(one));
+    return status && `account_${status}`;
   }
 
   now(...accounts: number[]): number {

@@ -28,11 +28,13 @@ function carryOut(
   accounts: number[],
 ): string {
   const at = model.now(...accounts);
+  const blocked = model.blocked(...accounts);
   switch (step.kind) {
     case 'credit':
-      return credit(model, step, at);
+      return blocked ?? credit(model, step, at);
     case 'debit':
     case 'transfer': {
+      if (blocked !== undefined) return blocked;
       const draws = take(model.usable(step.account, at), step.amount);
       if (total(draws) < step.amount) return 'insufficient_balance';
       const legs = [{ account: step.account, amount: -step.amount, draws, made: null }];
@@ -51,15 +53,32 @@ function carryOut(
     case 'void': {
       const lot = model.lots[step.grant]!;
       if (lot.voided) return 'grant';
+      if (blocked === 'account_closed') return blocked;
       if (lot.left === 0n || lot.ends <= at) return 'grant_not_open';
       Object.assign(lot, { voided: true, ends: at });
       return 'grant';
     }
     case 'settle':
       return 'settled';
+    case 'freeze':
+    case 'unfreeze':
+    case 'close':
+      return restate(model, step);
     default:
       return onHold(model, step, at);
   }
+}
+
+type Restating = Extract<Step, { kind: 'freeze' | 'unfreeze' | 'close' }>;
+
+function restate(model: FundsModel, { kind, account }: Restating): string {
+  const own = model.accounts[account]!;
+  if (own.status === 'closed') return 'account_closed';
+  if (kind === 'freeze' && own.status === 'frozen') return 'account_frozen';
+  if (kind === 'unfreeze' && own.status !== 'frozen') return 'account_not_frozen';
+  if (kind === 'close' && model.openHolds(account).length > 0) return 'open_holds';
+  own.status = { freeze: 'frozen', unfreeze: 'active', close: 'closed' }[kind];
+  return 'account';
 }
 
 function credit(model: FundsModel, step: Extract<Step, { kind: 'credit' }>, at: number): string {
@@ -84,6 +103,8 @@ function reverse(model: FundsModel, index: number, at: number): string {
   const original = model.transactions[index]!;
   if (original.reversed) return 'replayed';
   if (original.reversal) return 'transaction_not_reversible';
+  const blocked = model.blocked(...original.legs.map(({ account }) => account));
+  if (blocked !== undefined) return blocked;
   for (const { account, amount, made } of original.legs) {
     if (amount > 0n && model.free(account, made) < amount) return 'insufficient_balance';
   }
@@ -108,6 +129,8 @@ function hold(model: FundsModel, step: Extract<Step, { kind: 'hold' }>, at: numb
   const known = model.holds.find((one) => one.key === key);
   if (known !== undefined)
     return known.request === request ? 'replayed' : 'idempotency_key_mismatch';
+  const blocked = model.blocked(account);
+  if (blocked !== undefined) return blocked;
   const pins = take(model.usable(account, at), amount);
   if (total(pins) < amount) return 'insufficient_balance';
   const until = at + step.ticks;
@@ -131,6 +154,8 @@ function onHold(model: FundsModel, step: OnHold, at: number): string {
     held.until = at + step.ticks;
     return 'hold';
   }
+  const blocked = model.blocked(account);
+  if (blocked !== undefined) return blocked;
   if (status === 'captured' || status === 'released') return 'hold_not_open';
   const late = status === 'expired';
   const wanted = step.amount ?? (late ? held.amount - held.captured : total(held.pins));
