@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { findDueAccounts } from '../../src/store/clock.js';
 import type { Db, Engine, Statement } from '../../src/store/db.js';
 import { findNames, observe, readTransactions } from '../../src/store/find.js';
 import { findGrants, findHolds, findOwners, toGrants, toHold } from '../../src/store/funds.js';
@@ -40,6 +41,7 @@ async function fill(db: Db, store: Store): Promise<void> {
 interface Node {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
   readonly 'Index Cond'?: string;
   readonly Plans?: Node[];
 }
@@ -256,6 +258,21 @@ onEngine(POSTGRES, (engine) => {
       await surround(database.engine.reader, store);
       await database.engine.reader.query('analyze');
       await expectWholeKeys([...(await writes()), ...(await fundWrites())]);
+    });
+
+    test('the sweep reads what is due, and of its accounts the open holds', async () => {
+      const { reader } = database.engine;
+      for (const table of ['grants', 'holds']) {
+        await reader.query(`update tallystick.${table} set expires_at = now() + interval '1 day'`);
+        await reader.query(`analyze tallystick.${table}`);
+      }
+      const due = { now: Date.now(), announceUntil: Date.now() + 1_000, limit: 10 };
+      const [sent] = await statementsOf(reader, (db) => findDueAccounts(db, store.id, due));
+      const { rows } = await reader.query(`explain (format json) ${sent!.text}`, sent!.values);
+      const plan = rows[0]['QUERY PLAN'][0].Plan as Node;
+      expectNarrow(plan, 'findDueAccounts');
+      const indexes = [...walk(plan)].map((node) => node['Index Name']);
+      expect(indexes).toEqual(expect.arrayContaining(['grants_due', 'holds_open']));
     });
   });
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Ledger, type Store, Sweeper, sweepStore, verifyLedger } from '../../src/ledger/index.js';
+import { holdCommand } from '../../src/ledger/requests.js';
+import { findDueAccounts } from '../../src/store/clock.js';
 import { uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
@@ -98,6 +100,30 @@ onEngines((engine) => {
     }
     expect(await expired()).toBeGreaterThanOrEqual(total);
     for (const id of ids) expect((await ledger.account(store, id)).balance).toBe(10n);
+  });
+
+  test('leaves alone what holds keep of expired grants, until they end', async () => {
+    const accountId = await open();
+    const { now } = await ledger.clock(store);
+    const of = (amount: bigint) => ({ accountId, amount, reference: 'r', key: uniqueName('key') });
+    const terms = { expiresAt: now + DAY_MS, priority: 0 };
+    await ledger.credit(store, { ...of(4n), terms });
+    for (const days of [3, 5]) {
+      const held = holdCommand({ ...of(2n), expiresInMs: days * DAY_MS });
+      expect((await ledger.execute(store, held)).kind).toBe('hold');
+    }
+    const dueAfter = async (days: number) => {
+      await ledger.setClock(store, now + days * DAY_MS);
+      const due = { now: now + days * DAY_MS, announceUntil: 0, limit: 100_000 };
+      const found = (await findDueAccounts(database.engine.reader, store.id, due)).length;
+      const { transactions } = await sweepStore(ledger, store);
+      return [found, transactions.flatMap(({ drawdowns }) => drawdowns.map((one) => one.amount))];
+    };
+    expect(await dueAfter(2)).toEqual([0, []]);
+    expect(await dueAfter(3)).toEqual([1, [2n]]);
+    expect(await dueAfter(4)).toEqual([0, []]);
+    expect(await dueAfter(5)).toEqual([1, [2n]]);
+    expect(await dueAfter(6)).toEqual([0, []]);
   });
 
   test('announces an expiry once, ahead of it', async () => {
