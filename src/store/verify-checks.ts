@@ -30,14 +30,14 @@ const transactions: Walk = {
       from tallystick.entries
       where store_id = $1 and transaction_id > $2 and transaction_id <= $3
       group by transaction_id
-    ), draws as (
-      select transaction_id as draw_id, sum(amount) as drawn from tallystick.drawdowns
-      where store_id = $1 and transaction_id > $2 and transaction_id <= $3
-      group by transaction_id
     ), judged as (
       select coalesce(head_id, sum_id) as transaction_id, null::uuid as account_id,
-        null::smallint as line, *
-      from heads full join sums on sum_id = head_id left join draws on draw_id = head_id
+        null::smallint as line, *,
+        case when operation in ('expire', 'void') then (
+          select sum(d.amount) from tallystick.drawdowns as d
+          where d.store_id = $1 and d.transaction_id = head_id
+        ) end as drawn
+      from heads full join sums on sum_id = head_id
     )
     ${firstOfEach([
       {

@@ -37,6 +37,7 @@ export async function beginSnapshot(lane: Lane): Promise<void> {
 
 const SNAPSHOT_SETTINGS = [
   'enable_seqscan = on',
+  'enable_bitmapscan = on',
   'enable_hashjoin = on',
   'enable_mergejoin = on',
   'statement_timeout = 0',
