@@ -171,7 +171,7 @@ onEngines((engine) => {
         }
         await expectSameHistories(model, real);
       }),
-      { seed, numRuns: 40, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
+      { seed, numRuns: 120, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
     );
     await expectSound(database.engine.reader);
     expect((await verifyLedger(database.engine)).differences).toEqual([]);
