@@ -65,7 +65,7 @@ export class Batcher {
     if (this.#waiting >= QUEUE_MAX) return Promise.resolve(commands.map(() => OVERLOADED));
     const { lanes } = this.#engine;
     if (commands.length === 1 || lanes === 1 || atomic || !isDivisible(commands)) {
-      return this.#enqueue(store, commands, atomic, partitionOf(commands, lanes));
+      return this.#enqueue(store, commands, atomic, partitionOf(commands[0], lanes));
     }
     return this.#divide(store, commands);
   }
@@ -74,7 +74,7 @@ export class Batcher {
   async #divide(store: Store, commands: readonly Command[]): Promise<Outcome[]> {
     const places = new Map<number, number[]>();
     for (const [place, command] of commands.entries()) {
-      const partition = partitionOf([command], this.#engine.lanes);
+      const partition = partitionOf(command, this.#engine.lanes);
       const own = places.get(partition);
       if (own === undefined) places.set(partition, [place]);
       else own.push(place);

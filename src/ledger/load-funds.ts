@@ -48,6 +48,8 @@ export async function loadFunds(lane: Lane, store: Store, locked: Locked): Promi
  * can that be told: anything else, or a hold that is open, may use or free any grant.
  */
 function reachesOf({ commands, originals, accounts, now }: Locked): Reach[] {
+  const parted = [...accounts.values()].filter(hasParts);
+  if (parted.length === 0) return [];
   const taken = new Map<Uuid, bigint>();
   const unbounded = new Set<Uuid>();
   for (const command of commands) {
@@ -61,7 +63,6 @@ function reachesOf({ commands, originals, accounts, now }: Locked): Reach[] {
   for (const { entries } of originals.values()) {
     for (const { accountId } of entries) unbounded.add(accountId);
   }
-  const parted = [...accounts.values()].filter(hasParts);
   return parted.map((account) => {
     const { id: accountId, openHolds } = account;
     const bounded = openHolds === 0 && !unbounded.has(accountId);

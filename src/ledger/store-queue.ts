@@ -93,8 +93,8 @@ function fill(pending: readonly Pending[], partitions: readonly number[]): Pendi
   return batch;
 }
 
-/** The partition of the first account that commands name; where they name none, the first one. */
-export function partitionOf([command]: readonly Command[], partitions: number): number {
+/** The partition of the first account that a command names; where it names none, the first one. */
+export function partitionOf(command: Command | undefined, partitions: number): number {
   const accountId = command && accountsNamed(command)[0];
   // The last characters of an id are random.
   return accountId === undefined ? 0 : Number.parseInt(accountId.slice(-6), 16) % partitions;

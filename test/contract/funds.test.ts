@@ -3,6 +3,7 @@ import { ensureKey, generateKey, Ledger, verifyLedger } from '../../src/ledger/i
 import { Api, expectProblem, expectStatus, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
+import { verbsOf, watched } from '../harness/watched.js';
 
 /** Holds, grants, bulk and the clock over a socket; each answer is held against its row. */
 
@@ -378,24 +379,8 @@ onEngines((engine) => {
 
   test('an account that uses none of it sends no statement more', async () => {
     const sent: string[] = [];
-    const { onLane, ...rest } = database.engine;
-    const watched = new Ledger({
-      ...rest,
-      onLane: (work) =>
-        onLane((lane) =>
-          work({
-            query: (text, values) => {
-              sent.push(text);
-              return lane.query(text, values);
-            },
-            flight: (statements) => {
-              sent.push(...statements.map(({ text }) => text));
-              return lane.flight(statements);
-            },
-          }),
-        ),
-    });
-    const opened = await watched.open(server.store, {
+    const ledger = new Ledger(watched(database.engine, sent));
+    const opened = await ledger.open(server.store, {
       customerId: uniqueName('cust'),
       name: 'default',
       unitLabel: 'credits',
@@ -404,14 +389,13 @@ onEngines((engine) => {
     if (opened.kind !== 'account') throw new Error('The account was refused.');
     sent.length = 0;
     const key = uniqueName('key');
-    await watched.debit(server.store, {
+    await ledger.debit(server.store, {
       accountId: opened.account.id,
       amount: 1n,
       reference: 'test',
       key,
     });
-    const verbs = sent.map((text) => text.trim().split(/\s+/).slice(0, 3).join(' '));
-    expect(verbs).toEqual([
+    expect(verbsOf(sent)).toEqual([
       'begin isolation level',
       'select a.* from',
       expect.stringMatching(/^select /),

@@ -53,7 +53,7 @@ onEngines((engine) => {
       const first = await open(initialBalance);
       for (;;) {
         const other = await open(initialBalance);
-        const [a, b] = [first, other].map((id) => partitionOf([debit(id)], 2));
+        const [a, b] = [first, other].map((id) => partitionOf(debit(id), 2));
         if (a !== b) return [first, other];
       }
     }

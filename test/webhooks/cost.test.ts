@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openPglite } from '../../src/embedded/pglite.js';
 import type { Store } from '../../src/ledger/index.js';
 import { type Engine, ensureKey, Ledger, listStores, migrate } from '../../src/ledger/index.js';
+import { verbsOf, watched } from '../harness/watched.js';
 
 /** What webhooks cost a movement: nothing without an endpoint, and one statement with any. */
 
@@ -14,29 +15,14 @@ const read: string[] = [];
 let rung = 0;
 
 beforeAll(async () => {
-  const { onLane, reader, ...rest } = await openPglite();
-  engine = {
-    ...rest,
-    reader: {
-      query: (text, values) => {
-        read.push(text);
-        return reader.query(text, values);
-      },
+  const { reader, ...rest } = await openPglite();
+  const noting = {
+    query: (text: string, values?: unknown[]) => {
+      read.push(text);
+      return reader.query(text, values);
     },
-    onLane: (work) =>
-      onLane((lane) =>
-        work({
-          query: (text, values) => {
-            sent.push(text);
-            return lane.query(text, values);
-          },
-          flight: (statements) => {
-            sent.push(...statements.map(({ text }) => text));
-            return lane.flight(statements);
-          },
-        }),
-      ),
   };
+  engine = watched({ ...rest, reader: noting }, sent);
   await migrate(engine);
   await ensureKey(engine.reader, 'tally_test_webhook_tests_0002', { name: 'a', scopes: ['*'] });
   store = (await listStores(engine.reader)).find(({ mode }) => mode === 'test')!;
@@ -63,7 +49,7 @@ async function debit(): Promise<string[]> {
   const key = `key ${++debits}`;
   const outcome = await ledger.debit(store, { accountId, amount: 1n, reference: 'r', key });
   expect(outcome.kind).toBe('transaction');
-  return sent.map((text) => text.trim().split(/\s+/).slice(0, 3).join(' '));
+  return verbsOf(sent);
 }
 
 const subscribe = (events: string[]) =>
