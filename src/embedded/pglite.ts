@@ -103,22 +103,28 @@ function engineOver(database: PGlite, path: string | undefined, unlock: () => vo
       return result as unknown as Result;
     },
   };
+  const reader: Db = { query: (text, values) => session.alone(() => db.query(text, values)) };
+  const onLane = <T>(work: (lane: Lane) => Promise<T>) =>
+    session.alone(async () => {
+      try {
+        return await work(laneOver(db));
+      } catch (error) {
+        await db.query('rollback');
+        throw error;
+      }
+    });
   return {
     kind: 'pglite',
     promise:
       `embedded PGlite in ${path ?? 'memory'}: survives a crash of this process, ` +
       'not a power cut. For production set DATABASE_URL.',
-    reader: { query: (text, values) => session.alone(() => db.query(text, values)) },
+    reader,
+    keys: reader,
+    worker: reader,
     lanes: 1,
-    onLane: <T>(work: (lane: Lane) => Promise<T>) =>
-      session.alone(async () => {
-        try {
-          return await work(laneOver(db));
-        } catch (error) {
-          await db.query('rollback');
-          throw error;
-        }
-      }),
+    onLane,
+    onWaitingLane: onLane,
+    onSession: onLane,
     async close() {
       await session.alone(() => database.close());
       unlock();

@@ -56,7 +56,7 @@ export async function verifyLedger(
   engine: Engine,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
-  return engine.onLane(async (lane) => {
+  return engine.onSession(async (lane) => {
     await beginSnapshot(lane);
     const report = await verifySnapshot(lane, options);
     await lane.query('commit');

@@ -26,17 +26,28 @@ export interface Lane extends Db {
   flight(statements: readonly Statement[]): Promise<Result[]>;
 }
 
-/** A database that the ledger owns connections to. */
+/** A database that the ledger owns connections to. Whatever waits for it ends by a time-out. */
 export interface Engine {
   readonly kind: 'postgres' | 'pglite';
   /** One line for people: which engine holds the data, and what it promises. */
   readonly promise: string;
-  /** For single statements that need no transaction. */
+  /** For single statements of requests. Each ends within `READ_MS_MAX`. */
   readonly reader: Db;
+  /** The same for keys and probes, apart, so that no store's requests can keep others out. */
+  readonly keys: Db;
+  /** The same for what runs beside requests, such as sweeps and deliveries. */
+  readonly worker: Db;
   /** How many lanes can work at the same time. */
   readonly lanes: number;
-  /** Lends a lane to `work` alone, and takes it out of use if its connection broke. */
+  /**
+   * Lends a lane to `work` alone, and takes it out of use if its connection broke. A flight ends
+   * within `FLIGHT_MS_MAX`.
+   */
   onLane<T>(work: (lane: Lane) => Promise<T>): Promise<T>;
+  /** The same apart from the lanes, for work that waits for what others have locked. */
+  onWaitingLane<T>(work: (lane: Lane) => Promise<T>): Promise<T>;
+  /** Lends a session without limits of time to a command such as migrate or verify. */
+  onSession<T>(work: (lane: Lane) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 

@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type Db, type Engine, type Lane, textArray } from './db.js';
-import { sqlstate } from './sqlstate.js';
+import { isConflict, isLockTimeout, sqlstate } from './sqlstate.js';
 
 /** Forward-only migrations: the files of `sql/`, applied once each, in order. */
 
@@ -14,6 +15,9 @@ export interface Migration {
 /** A start that cannot go on; its message is the one line that the operator reads. */
 export class SetupError extends Error {}
 
+/** The database has been migrated by a newer program, and this one must not write to it. */
+export class NewerSchemaError extends Error {}
+
 const FOLDER = new URL('../../sql/', import.meta.url);
 
 const LEDGER_TABLE = `create schema if not exists tallystick;
@@ -25,12 +29,20 @@ create table if not exists tallystick.migrations (
 
 // What two processes that create the same object at the same time may meet.
 const CREATION_RACES = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
-const CREATION_TRIES_MAX = 5;
+const RACE_TRIES_MAX = 10;
+/** How long a process waits for another one that applies the same migration. */
+const OTHER_MS_MAX = 600_000;
+/** How long a migration waits for a table that is in use. */
+const TABLE_MS_MAX = 10_000;
+
+const FILES = readdirSync(fileURLToPath(FOLDER))
+  .filter((file) => file.endsWith('.sql'))
+  .sort();
+const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
 
 export async function listMigrations(): Promise<Migration[]> {
-  const files = (await readdir(fileURLToPath(FOLDER))).filter((file) => file.endsWith('.sql'));
   return Promise.all(
-    files.sort().map(async (name) => ({
+    FILES.map(async (name) => ({
       version: Number.parseInt(name, 10),
       name,
       sql: await readFile(new URL(name, FOLDER), 'utf8'),
@@ -65,47 +77,69 @@ commit;`,
 /**
  * Brings a database up to this program's schema. Several processes may do so at once.
  *
- * @throws {SetupError} where the database is of a newer program.
+ * @throws {SetupError} where the database is of a newer program, or a table stays in use.
  */
 export async function migrate(engine: Engine): Promise<Migration[]> {
   // A server's role need not be allowed to create anything once all is there.
-  if (!(await hasLedgerTable(engine.reader))) await createLedgerTable(engine);
-  const known = await listMigrations();
-  const newest = known.at(-1)!.version;
-  const applied = await appliedVersions(engine.reader);
-  const unknown = [...applied].filter((version) => version > newest);
-  if (unknown.length > 0) {
-    throw new SetupError(
-      `The database has migration ${Math.max(...unknown)}, and this tallystick knows only up to ${newest}. Start the newer version.`,
-    );
+  if (!(await hasLedgerTable(engine.reader))) {
+    for (const statement of LEDGER_TABLE.split(';')) {
+      await settlingRaces(() => engine.reader.query(statement));
+    }
   }
+  const newer = await newerMigration(engine.reader);
+  if (newer !== undefined) throw new SetupError(newer);
   const done: Migration[] = [];
-  for (const migration of known.filter(({ version }) => !applied.has(version))) {
-    if (await engine.onLane((lane) => apply(lane, migration))) done.push(migration);
+  for (const migration of await pendingMigrations(engine.reader)) {
+    const applied = await settlingRaces(() => engine.onSession((lane) => apply(lane, migration)));
+    if (applied) done.push(migration);
   }
   return done;
 }
 
-async function createLedgerTable(engine: Engine): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+/** Says why this program must not write to a database of a newer one; undefined where it may. */
+export async function newerMigration(db: Db): Promise<string | undefined> {
+  return newerThanKnown(Math.max(0, ...(await appliedVersions(db))));
+}
+
+/** @throws {NewerSchemaError} where a database's newest migration is not known here. */
+export function checkSchema(version: number): void {
+  const newer = newerThanKnown(version);
+  if (newer !== undefined) throw new NewerSchemaError(newer);
+}
+
+function newerThanKnown(version: number): string | undefined {
+  if (version <= NEWEST) return undefined;
+  return `The database has migration ${version}, and this tallystick knows only up to ${NEWEST}. Start the newer version.`;
+}
+
+/** Of processes that do the same at the same time one may lose, and finds it done. */
+async function settlingRaces<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
     try {
-      for (const statement of LEDGER_TABLE.split(';')) await engine.reader.query(statement);
-      return;
+      return await work();
     } catch (error) {
-      if (attempt === CREATION_TRIES_MAX || !CREATION_RACES.has(sqlstate(error) ?? '')) throw error;
+      if (isLockTimeout(error)) throw new SetupError(IN_USE);
+      const isRace = isConflict(error) || CREATION_RACES.has(sqlstate(error) ?? '');
+      if (tries === RACE_TRIES_MAX || !isRace) throw error;
     }
   }
 }
 
+const IN_USE =
+  'A migration waits for a table that is in use. Stop the other servers and what else works in the schema tallystick, then try again.';
+
 /** Applies one migration; false where another process has applied it meanwhile. */
 async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
-  await lane.query('begin');
+  await lane.query('begin isolation level read committed');
   try {
-    // This row comes first, so that of two processes one waits here until the other is done.
+    // This row comes first, so that of two processes one waits here until the other is done,
+    // which may take long. For its tables it waits less: everybody else waits behind it.
+    await lane.query(`set local lock_timeout = '${OTHER_MS_MAX}ms'`);
     const own = await lane.query(
       'insert into tallystick.migrations (version, name) values ($1, $2) on conflict do nothing returning 1',
       [version, name],
     );
+    await lane.query(`set local lock_timeout = '${TABLE_MS_MAX}ms'`);
     if (own.rows.length > 0) {
       for (const statement of splitStatements(sql)) await lane.query(statement);
     }

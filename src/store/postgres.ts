@@ -1,7 +1,9 @@
 import pg from 'pg';
-import type { Db, Engine, Lane, Result, Statement } from './db.js';
+import type { Engine } from './db.js';
+import { cut, endClient, LaneSet, type LaneSettings } from './lanes.js';
 import { SetupError } from './migrate.js';
-import { isLost, sqlstate } from './sqlstate.js';
+import { type PoolLimits, PoolReader } from './pool-reader.js';
+import { sqlstate } from './sqlstate.js';
 
 export interface PostgresOptions {
   readonly url: string;
@@ -12,23 +14,37 @@ export interface PostgresOptions {
 /** The oldest PostgreSQL on which the test suite runs. */
 const VERSION_MIN = 150000;
 const LANES_DEFAULT = 2;
-const READERS_MAX = 4;
-const CONNECT_TIMEOUT_MS = 5_000;
+/** How many connections wait at most for rows that others have locked; each for one store. */
+export const WAITING_LANES_MAX = 4;
+export const READERS_MAX = 6;
+/** How long a statement outside the write path may take. */
+const READER: PoolLimits = { max: READERS_MAX, statementMs: 2_500, queryMs: 4_000 };
+const KEY_READER: PoolLimits = { max: 2, statementMs: 1_000, queryMs: 3_000 };
+const WORKER: PoolLimits = { max: 2, statementMs: 9_000, queryMs: 12_000 };
+/** How long a start may take to connect: a database that sleeps takes seconds to wake. */
+const START_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+
+/** How long a flight of statements may take. The database ends each statement before. */
+export const FLIGHT_MS_MAX = 3_000;
+const STATEMENT_MS_MAX = 2_500;
+/** How long a statement of a batch waits for what another has locked, before it goes on without. */
+const LOCK_MS_MAX = 100;
+/** How long a server that is stopped in the middle of a batch keeps its accounts locked. */
+const IDLE_MS_MAX = 2_000;
 
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch.
-const LANE_SETTINGS = `set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off;
-  set enable_hashjoin = off; set enable_mergejoin = off; set lock_timeout = '10s'; set statement_timeout = '60s';
-  set idle_in_transaction_session_timeout = '60s'`;
+const LANE: LaneSettings = {
+  sql: `set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
+    set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
+    set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
+    set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
+  flightMs: FLIGHT_MS_MAX,
+};
 
-// A plan that is cached while a table is empty may use an index by its first column alone, and
-// goes on reading the whole store through it when the table is large. So a lane forgets its plans
-// as the tables grow: after 8 uses, 16, 32 and so on, and then regularly.
-const REPLAN_FIRST = 8;
-const REPLAN_EVERY = 4096;
-
-// A reader plans each time: it costs a tenth of a millisecond, and pages stay fast at any size.
-const READER_SETTINGS = `set plan_cache_mode = force_custom_plan; set statement_timeout = '60s'`;
+// Migrations and proofs read and write whole tables, and take the time that this takes.
+const SESSION: LaneSettings = { sql: 'set statement_timeout = 0', flightMs: undefined };
 
 /**
  * Opens PostgreSQL 15 or later.
@@ -45,32 +61,43 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  // The pool waits for this, where a listener of its `connect` event would send a statement into a
-  // connection that is about to be busy with another.
-  const pool = new pg.Pool({
-    ...config,
-    max: READERS_MAX,
-    onConnect: (client) => client.query(READER_SETTINGS),
-  });
-  // A reader that breaks while idle is replaced by the pool; without a listener it would throw.
-  pool.on('error', () => {});
-  const version = await checkServer(pool);
-  const laneSet = new LaneSet(config, lanes);
+  const version = await checkServer(config);
+  const laneSet = new LaneSet(config, LANE, lanes);
+  const waitingSet = new LaneSet(config, LANE, WAITING_LANES_MAX);
+  const reader = new PoolReader(config, READER);
+  const keys = new PoolReader(config, KEY_READER);
+  const worker = new PoolReader(config, WORKER);
   return {
     kind: 'postgres',
     promise: `PostgreSQL ${version}: what was acknowledged survives a crash and a power cut.`,
-    reader: { query: (text, values) => pool.query(prepared(text, values)) },
+    reader,
+    keys,
+    worker,
     lanes,
     onLane: (work) => laneSet.use(work),
+    onWaitingLane: (work) => waitingSet.use(work),
+    async onSession(work) {
+      const session = new LaneSet(config, SESSION, 1);
+      try {
+        return await session.use(work);
+      } finally {
+        await session.close();
+      }
+    },
     async close() {
-      await Promise.all([laneSet.close(), pool.end()]);
+      const sets = [laneSet.close(), waitingSet.close()];
+      await Promise.all([...sets, reader.end(), keys.end(), worker.end()]);
     },
   };
 }
 
-async function checkServer(pool: pg.Pool): Promise<string> {
+async function checkServer(config: pg.ClientConfig): Promise<string> {
+  const client = new pg.Client({ ...config, connectionTimeoutMillis: START_TIMEOUT_MS });
+  client.on('error', () => {});
+  const timer = setTimeout(() => cut(client), START_TIMEOUT_MS);
   try {
-    const { rows } = await pool.query(
+    await client.connect();
+    const { rows } = await client.query(
       "select current_setting('server_version_num')::int as number, current_setting('server_version') as text",
     );
     if (rows[0].number < VERSION_MIN) {
@@ -78,146 +105,13 @@ async function checkServer(pool: pg.Pool): Promise<string> {
     }
     return rows[0].text;
   } catch (error) {
-    await pool.end();
     if (error instanceof SetupError) throw error;
     const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);
     throw new SetupError(
       `PostgreSQL at DATABASE_URL cannot be used: ${cause || 'no answer'}. Check the URL and that the server runs.`,
     );
-  }
-}
-
-const statementNames = new Map<string, string>();
-
-/** Statements are few and constant, so each is prepared once on each connection, under a name. */
-function prepared(text: string, values: unknown[] | undefined): pg.QueryConfig {
-  if (values === undefined) return { text };
-  let name = statementNames.get(text);
-  if (name === undefined) {
-    name = `tallystick_${statementNames.size}`;
-    statementNames.set(text, name);
-  }
-  return { name, text, values };
-}
-
-/** A fixed number of pipelined connections, each lent to one piece of work at a time. */
-class LaneSet {
-  readonly #config: pg.ClientConfig;
-  readonly #free: PostgresLane[] = [];
-  readonly #waiting: ((lane: PostgresLane | undefined) => void)[] = [];
-  #room: number;
-
-  constructor(config: pg.ClientConfig, size: number) {
-    this.#config = config;
-    this.#room = size;
-  }
-
-  async use<T>(work: (lane: Lane) => Promise<T>): Promise<T> {
-    const lane = await this.#take();
-    try {
-      lane.replanWhenGrown();
-      return await work(lane);
-    } catch (error) {
-      if (isLost(error)) await lane.destroy();
-      else await lane.query('rollback').catch(() => lane.destroy());
-      throw error;
-    } finally {
-      this.#give(lane);
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#free.splice(0).map((lane) => lane.destroy()));
-  }
-
-  async #take(): Promise<PostgresLane> {
-    const free = this.#free.pop();
-    if (free?.usable) return free;
-    if (free === undefined && this.#room === 0) {
-      const handed = await new Promise<PostgresLane | undefined>((resolve) => {
-        this.#waiting.push(resolve);
-      });
-      if (handed !== undefined) return handed;
-    } else if (free === undefined) {
-      this.#room--;
-    }
-    try {
-      return await PostgresLane.connect(this.#config);
-    } catch (error) {
-      this.#makeRoom();
-      throw error;
-    }
-  }
-
-  #give(lane: PostgresLane): void {
-    if (!lane.usable) {
-      this.#makeRoom();
-      return;
-    }
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free.push(lane);
-    else next(lane);
-  }
-
-  /** Lets a waiter, or else a later caller, open a connection in place of one that is gone. */
-  #makeRoom(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#room++;
-    else next(undefined);
-  }
-}
-
-class PostgresLane implements Lane, Db {
-  readonly #client: pg.Client;
-  #lost = false;
-  #uses = 0;
-  #replanAt = REPLAN_FIRST;
-
-  private constructor(client: pg.Client) {
-    this.#client = client;
-    const lose = () => {
-      this.#lost = true;
-    };
-    client.on('error', lose);
-    client.on('end', lose);
-  }
-
-  static async connect(config: pg.ClientConfig): Promise<PostgresLane> {
-    // The option is newer than the published types.
-    const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
-    const lane = new PostgresLane(client);
-    await client.connect();
-    await client.query(LANE_SETTINGS);
-    return lane;
-  }
-
-  get usable(): boolean {
-    return !this.#lost;
-  }
-
-  /** Sends its statement ahead of the next ones, without waiting for an answer. */
-  replanWhenGrown(): void {
-    this.#uses++;
-    if (this.#uses !== this.#replanAt) return;
-    this.#replanAt += Math.min(Math.max(this.#uses, REPLAN_FIRST), REPLAN_EVERY);
-    // Where the connection is gone, the work that follows meets the same error.
-    this.#client.query('discard plans').catch(() => {});
-  }
-
-  async query(text: string, values?: unknown[]): Promise<Result> {
-    return this.#client.query(prepared(text, values));
-  }
-
-  async flight(statements: readonly Statement[]): Promise<Result[]> {
-    const sent = statements.map(({ text, values }) => this.query(text, values));
-    const answers = await Promise.allSettled(sent);
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    return answers.map((answer) => (answer as PromiseFulfilledResult<Result>).value);
-  }
-
-  async destroy(): Promise<void> {
-    this.#lost = true;
-    await this.#client.end().catch(() => {});
+  } finally {
+    clearTimeout(timer);
+    await endClient(client);
   }
 }

@@ -31,15 +31,11 @@ export interface Counts {
 /** Begins a snapshot: what is committed meanwhile is neither seen nor waited for. */
 export async function beginSnapshot(lane: Lane): Promise<void> {
   await lane.query('begin isolation level repeatable read read only');
-  // A lane's settings suit look-ups by key; here whole ranges are read and joined.
+  // Here whole ranges are read and joined, whatever that takes.
   for (const setting of SNAPSHOT_SETTINGS) await lane.query(`set local ${setting}`);
 }
 
 const SNAPSHOT_SETTINGS = [
-  'enable_seqscan = on',
-  'enable_bitmapscan = on',
-  'enable_hashjoin = on',
-  'enable_mergejoin = on',
   'statement_timeout = 0',
   'idle_in_transaction_session_timeout = 0',
   'plan_cache_mode = force_custom_plan',

@@ -157,8 +157,8 @@ async function fill(ledger: Ledger, store: Store): Promise<void> {
 function damaged(engine: Engine, sql: readonly string[]): Engine {
   return {
     ...engine,
-    onLane: (work) =>
-      engine.onLane(async (lane) => {
+    onSession: (work) =>
+      engine.onSession(async (lane) => {
         await lane.query('begin');
         for (const statement of [...APPEND_ONLY, ...sql]) await lane.query(statement);
         const result = await work({

@@ -4,8 +4,8 @@ import type { Engine } from '../../src/store/db.js';
 export function damaged(engine: Engine, statements: readonly string[]): Engine {
   return {
     ...engine,
-    onLane: (work) =>
-      engine.onLane(async (lane) => {
+    onSession: (work) =>
+      engine.onSession(async (lane) => {
         await lane.query('begin');
         await lane.query('drop trigger drawdowns_append_only on tallystick.drawdowns');
         for (const statement of statements) await lane.query(statement);

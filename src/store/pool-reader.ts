@@ -1,0 +1,116 @@
+import pg from 'pg';
+import type { Db, Result } from './db.js';
+import { cut } from './lanes.js';
+import { prepared } from './prepared.js';
+import { isConflict, isLost } from './sqlstate.js';
+
+/** Times are in milliseconds. */
+export interface PoolLimits {
+  /** How many connections there are. */
+  readonly max: number;
+  /** The database ends a statement that takes longer. */
+  readonly statementMs: number;
+  /** For a query in all: waiting for a connection, and trying again on another one, included. */
+  readonly queryMs: number;
+}
+
+/** What answers no sooner than this after the database has ended it is not going to answer. */
+const SILENT_MS = 250;
+const LOCK_MS_MAX = 1_000;
+const TRIES_MAX = 20;
+
+/** What changes something may have been carried out although no answer came. */
+function isRead(text: string): boolean {
+  return /^\s*select\b/i.test(text);
+}
+
+/** No answer came from a connection that is open. */
+class SilentError extends Error {
+  readonly code = '08006';
+
+  constructor(cause: unknown) {
+    super('The database did not answer.', { cause });
+  }
+}
+
+/**
+ * Single statements on a few connections. Each is a transaction of its own, so one that another
+ * has undone, as it happens at REPEATABLE READ and SERIALIZABLE, is run again.
+ *
+ * @throws an error that `isLost` knows where no answer came in time.
+ */
+export class PoolReader implements Db {
+  readonly #config: pg.PoolConfig;
+  readonly #limits: PoolLimits;
+  #pool: pg.Pool;
+
+  constructor(config: pg.ClientConfig, limits: PoolLimits) {
+    // A reader plans each time: it costs a tenth of a millisecond, and pages stay fast at any size.
+    const settings = `set plan_cache_mode = force_custom_plan; set lock_timeout = ${LOCK_MS_MAX};
+      set statement_timeout = ${limits.statementMs}`;
+    this.#limits = limits;
+    this.#config = {
+      ...config,
+      max: limits.max,
+      connectionTimeoutMillis: limits.statementMs,
+      // The pool waits for this, where a listener of its `connect` event would send a statement
+      // into a connection that is about to be busy with another.
+      onConnect: (client) => client.query(settings),
+    };
+    this.#pool = poolOf(this.#config);
+  }
+
+  async query(text: string, values?: unknown[]): Promise<Result> {
+    const deadline = performance.now() + this.#limits.queryMs;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#once(prepared(text, values), deadline);
+      } catch (error) {
+        const mayPass = isConflict(error) || (error instanceof SilentError && isRead(text));
+        if (!mayPass || tries === TRIES_MAX || performance.now() > deadline) throw error;
+      }
+    }
+  }
+
+  async #once(config: pg.QueryConfig, deadline: number): Promise<Result> {
+    const pool = this.#pool;
+    const client = await pool.connect();
+    const left = Math.min(this.#limits.statementMs + SILENT_MS, deadline - performance.now());
+    let silent = false;
+    // See `PostgresLane`: nobody closes a connection on which packets vanish.
+    const timer = setTimeout(() => {
+      silent = true;
+      cut(client);
+      this.#renew(pool);
+    }, left);
+    try {
+      const result = await client.query(config);
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(isLost(error));
+      throw silent ? new SilentError(error) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Where one connection is silent, the others that rest in the pool are likely to be as well. */
+  #renew(pool: pg.Pool): void {
+    if (this.#pool !== pool) return;
+    this.#pool = poolOf(this.#config);
+    void pool.end();
+  }
+
+  end(): Promise<void> {
+    return this.#pool.end();
+  }
+}
+
+function poolOf(config: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool(config);
+  // One that breaks is replaced by the pool; without a listener it would throw.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
