@@ -14,6 +14,8 @@ const COMMON_ERRORS = [
   'internal_error',
 ] as const;
 const BODY_ERRORS = ['payload_too_large', 'unsupported_media_type', 'invalid_json'] as const;
+/** What an operation can refuse that moves credits. */
+const MOVEMENT_ERRORS = ['account_busy'] as const;
 
 type Json = Record<string, unknown>;
 
@@ -91,7 +93,13 @@ function queryParameters(query: z.ZodType): Json[] {
 }
 
 function errorResponses(row: Operation, hasBody: boolean): Json {
-  const codes = new Set<string>([...COMMON_ERRORS, ...(hasBody ? BODY_ERRORS : []), ...row.errors]);
+  const moves = row.scope === 'credits:write' && row.method === 'post';
+  const codes = new Set<string>([
+    ...COMMON_ERRORS,
+    ...(hasBody ? BODY_ERRORS : []),
+    ...(moves ? MOVEMENT_ERRORS : []),
+    ...row.errors,
+  ]);
   const byStatus = new Map<number, string[]>();
   for (const { code } of ERROR_TABLE) {
     if (!codes.has(code)) continue;

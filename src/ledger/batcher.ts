@@ -1,33 +1,34 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from '../core/command.js';
-import { refuse } from '../core/errors.js';
+import { type Refusal, refuse } from '../core/errors.js';
 import type { Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Engine } from '../store/db.js';
-import { isConflict, isLost, sqlstate } from '../store/sqlstate.js';
-import { commitBatch, type Outcome, UncertainError } from './commit.js';
-import { isDivisible, type Pending, partitionOf, StoreQueue } from './store-queue.js';
+import { BatchRunner, UNAVAILABLE } from './batch-runner.js';
+import type { Outcome } from './commit.js';
+import { Pending, type PendingFields } from './pending.js';
+import { isDivisible, partitionOf, StoreQueue } from './store-queue.js';
+import { WaitingLine } from './waiting-line.js';
+import { WriteHealth } from './write-health.js';
 
 /** How many commands may wait at once; one more is refused with `overloaded`. */
 export const QUEUE_MAX = 5_000;
+/** How many of them may be of one store, so that there is always room for the others. */
+export const STORE_QUEUE_MAX = 4_000;
+/** How long a caller waits for its answer at most, whatever it waits for. */
+export const ANSWER_MS_MAX = 4_500;
+const WATCH_EVERY_MS = 100;
 
-const CONFLICT_TRIES_MAX = 20;
-/** How long a batch tries to reach a database that is away, before its callers are told. */
-const AWAY_MS_MAX = 3_000;
-const AWAY_PAUSE_MS = 100;
-const UNIQUE_VIOLATION = '23505';
+const OVERLOADED = refuse('overloaded', 'Too many requests are waiting. Try again after a moment.');
+const ACCOUNT_BUSY = refuse(
+  'account_busy',
+  'Another transaction has locked an account that this request needs. Try again with the same idempotency key: nothing is done twice.',
+);
 
-const OVERLOADED: Outcome = {
-  kind: 'refused',
-  refusal: refuse('overloaded', 'Too many requests are waiting. Try again after a moment.'),
-};
-
-const UNAVAILABLE: Outcome = {
-  kind: 'refused',
-  refusal: refuse(
-    'unavailable',
-    'The database cannot be reached. Try again with the same idempotency key: nothing is done twice.',
-  ),
+/** What is told to those who wait too long, by where they wait. */
+const TOO_LATE: Readonly<Record<Pending['whereabouts'], Refusal>> = {
+  queue: OVERLOADED,
+  flight: UNAVAILABLE,
+  line: ACCOUNT_BUSY,
 };
 
 /**
@@ -35,11 +36,20 @@ const UNAVAILABLE: Outcome = {
  * the lane is free, all of it is the next batch. Idle latency is that of one transaction, and
  * under load batches grow. A batch is of one store; stores take turns. There are as many
  * partitions of a store as lanes, so that one busy store can use them all.
+ *
+ * Nobody waits for ever: what is not answered in time is refused, wherever it is by then. What is
+ * in flight ends by itself, and its key tells whoever asks again what became of it.
  */
 export class Batcher {
+  readonly health = new WriteHealth();
   readonly #engine: Engine;
-  readonly #onEvents: () => void;
+  readonly #runner: BatchRunner;
+  readonly #line: WaitingLine;
   readonly #queues = new Map<Uuid, StoreQueue>();
+  /** Oldest first. */
+  readonly #unanswered = new Set<Pending>();
+  #watch: NodeJS.Timeout | undefined;
+  /** How many commands wait for a lane. */
   #waiting = 0;
   #inFlight = 0;
   #scheduled = false;
@@ -48,12 +58,15 @@ export class Batcher {
   /** @param onEvents is called whenever events for webhook endpoints have been committed. */
   constructor(engine: Engine, onEvents: () => void = () => {}) {
     this.#engine = engine;
-    this.#onEvents = onEvents;
+    this.#runner = new BatchRunner(engine, this.health, onEvents);
+    this.#line = new WaitingLine((store, batch, waitFor) =>
+      this.#runner.run(store, batch, waitFor),
+    );
   }
 
-  /** How many commands wait for a lane. */
+  /** How many commands wait for a lane, or for an account that is locked. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting + this.#line.size;
   }
 
   /**
@@ -62,12 +75,20 @@ export class Batcher {
    * @returns their outcomes in order, as `commitBatch` gives them.
    */
   submit(store: Store, commands: readonly Command[], atomic = false): Promise<Outcome[]> {
-    if (this.#waiting >= QUEUE_MAX) return Promise.resolve(commands.map(() => OVERLOADED));
-    const { lanes } = this.#engine;
-    if (commands.length === 1 || lanes === 1 || atomic || !isDivisible(commands)) {
-      return this.#enqueue(store, commands, atomic, partitionOf(commands[0], lanes));
+    if (this.#isFull(store)) {
+      return Promise.resolve(commands.map(() => ({ kind: 'refused', refusal: OVERLOADED })));
     }
-    return this.#divide(store, commands);
+    const { lanes } = this.#engine;
+    const together = atomic || (commands.length > 1 && !isDivisible(commands));
+    if (commands.length > 1 && lanes > 1 && !together) return this.#divide(store, commands);
+    const partition = partitionOf(commands[0], lanes);
+    return this.#enqueue({ store, commands, atomic, together, partition });
+  }
+
+  #isFull(store: Store): boolean {
+    if (this.waiting < STORE_QUEUE_MAX) return false;
+    const own = (this.#queues.get(store.id)?.waiting ?? 0) + this.#line.sizeOf(store);
+    return this.waiting >= QUEUE_MAX || own >= STORE_QUEUE_MAX;
   }
 
   /** Sends the commands of each partition by themselves. */
@@ -82,37 +103,62 @@ export class Batcher {
     const outcomes = new Array<Outcome>(commands.length);
     const parts = [...places].map(async ([partition, own]) => {
       const part = own.map((place) => commands[place]!);
-      const ended = await this.#enqueue(store, part, false, partition);
+      const fields = { store, commands: part, atomic: false, together: false, partition };
+      const ended = await this.#enqueue(fields);
       for (const [index, place] of own.entries()) outcomes[place] = ended[index]!;
     });
     await Promise.all(parts);
     return outcomes;
   }
 
-  #enqueue(
-    store: Store,
-    commands: readonly Command[],
-    atomic: boolean,
-    partition: number,
-  ): Promise<Outcome[]> {
-    return new Promise((resolve, reject) => {
-      let queue = this.#queues.get(store.id);
-      if (queue === undefined) {
-        queue = new StoreQueue(store, this.#engine.lanes);
-        this.#queues.set(store.id, queue);
-      }
-      queue.add({ commands, atomic, partition, resolve, reject });
-      this.#waiting += commands.length;
-      this.#schedule();
-    });
+  #enqueue(fields: PendingFields): Promise<Outcome[]> {
+    const { store, commands } = fields;
+    const pending = new Pending(fields, (answered) => this.#unanswered.delete(answered));
+    this.#unanswered.add(pending);
+    this.#watch ??= setInterval(() => this.#refuseLate(), WATCH_EVERY_MS).unref();
+    const accountIds = this.#line.busyOf(store, commands);
+    if (accountIds.length > 0) {
+      this.#line.add(store, [{ pending, accountIds }]);
+      return pending.outcomes;
+    }
+    let queue = this.#queues.get(store.id);
+    if (queue === undefined) {
+      queue = new StoreQueue(store, this.#engine.lanes);
+      this.#queues.set(store.id, queue);
+    }
+    queue.add(pending);
+    this.#waiting += commands.length;
+    this.#schedule();
+    return pending.outcomes;
+  }
+
+  /** Refuses what has waited for too long; whoever came later has waited for less. */
+  #refuseLate(): void {
+    const late = performance.now() - ANSWER_MS_MAX;
+    for (const pending of this.#unanswered) {
+      if (pending.since > late) break;
+      pending.refuse(TOO_LATE[pending.whereabouts]);
+    }
+    this.#restIfIdle();
   }
 
   /** Resolves once nothing waits and nothing is in flight. */
   drained(): Promise<void> {
-    if (this.#waiting === 0 && this.#inFlight === 0) return Promise.resolve();
+    if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
+  }
+
+  #isIdle(): boolean {
+    return this.#waiting === 0 && this.#inFlight === 0 && this.#line.idle;
+  }
+
+  #restIfIdle(): void {
+    if (!this.#isIdle()) return;
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** What arrives in one turn of the event loop goes together, at no cost in time. */
@@ -133,93 +179,19 @@ export class Batcher {
       // What is left goes behind the other stores, and is met again by this very loop.
       this.#queues.delete(queue.store.id);
       this.#queues.set(queue.store.id, queue);
-      this.#waiting -= countOf(taken.batch);
+      this.#waiting -= taken.count;
       this.#inFlight++;
       void this.#run(queue.store, taken.batch).finally(() => {
         taken.release();
         this.#inFlight--;
         if (queue.idle) this.#queues.delete(queue.store.id);
         this.#pump();
-        if (this.#waiting === 0 && this.#inFlight === 0)
-          for (const resolve of this.#idle.splice(0)) resolve();
+        if (this.#idle.length > 0) this.#restIfIdle();
       });
     }
   }
 
   async #run(store: Store, batch: readonly Pending[]): Promise<void> {
-    if (batch.length === 0) return;
-    try {
-      const outcomes = await this.#commit(store, batch);
-      let start = 0;
-      for (const { commands, resolve } of batch) {
-        resolve(outcomes.slice(start, start + commands.length));
-        start += commands.length;
-      }
-    } catch (error) {
-      await this.#settle(store, batch, error);
-    }
+    this.#line.add(store, await this.#runner.run(store, batch));
   }
-
-  /** Answers a batch that failed as a whole. */
-  async #settle(store: Store, batch: readonly Pending[], error: unknown): Promise<void> {
-    if (error instanceof UncertainError) {
-      // A key or an id tells whether the lost commit was carried out. A change of status has
-      // neither, so its caller is told to look.
-      for (const pending of batch) if (!isRecognisable(pending)) refuseAll(pending);
-      await this.#run(store, batch.filter(isRecognisable));
-    } else if (isLost(error)) {
-      for (const pending of batch) refuseAll(pending);
-    } else if (batch.length === 1) {
-      batch[0]!.reject(error);
-    } else {
-      // One culprit must not sink its neighbours.
-      for (const pending of batch) await this.#run(store, [pending]);
-    }
-  }
-
-  async #commit(store: Store, batch: readonly Pending[]): Promise<Outcome[]> {
-    const commands = batch.flatMap((pending) => pending.commands);
-    const { atomic } = batch[0]!;
-    const onEvents = this.#onEvents;
-    const started = Date.now();
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.#engine.onLane((lane) =>
-          commitBatch(lane, store, commands, { atomic, onEvents }),
-        );
-      } catch (error) {
-        if (!(await this.#canTryAgain(error, tries, started, batch))) throw error;
-      }
-    }
-  }
-
-  async #canTryAgain(
-    error: unknown,
-    tries: number,
-    started: number,
-    batch: readonly Pending[],
-  ): Promise<boolean> {
-    if (isConflict(error) || sqlstate(error) === UNIQUE_VIOLATION)
-      return tries < CONFLICT_TRIES_MAX;
-    const uncertain = error instanceof UncertainError;
-    if (uncertain && !batch.every(isRecognisable)) return false;
-    if (!uncertain && !isLost(error)) return false;
-    if (Date.now() - started > AWAY_MS_MAX) return false;
-    await sleep(AWAY_PAUSE_MS);
-    return true;
-  }
-}
-
-function countOf(batch: readonly Pending[]): number {
-  return batch.reduce((sum, { commands }) => sum + commands.length, 0);
-}
-
-function refuseAll({ commands, resolve }: Pending): void {
-  resolve(commands.map(() => UNAVAILABLE));
-}
-
-const UNRECOGNISABLE = new Set<Command['kind']>(['freeze', 'unfreeze', 'close', 'extend']);
-
-function isRecognisable({ commands }: Pending): boolean {
-  return commands.every(({ kind }) => !UNRECOGNISABLE.has(kind));
 }

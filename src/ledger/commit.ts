@@ -5,7 +5,7 @@ import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
 import type { Decision } from '../core/state.js';
 import type { Lane, Statement } from '../store/db.js';
-import { readTransactions } from '../store/find.js';
+import { readTransactions, toSubscriptions } from '../store/find.js';
 import { insertOutbox } from '../store/outbox.js';
 import { isLost } from '../store/sqlstate.js';
 import {
@@ -25,7 +25,7 @@ import {
 } from '../store/write-funds.js';
 import { Batch } from './batch.js';
 import { newEventId } from './ids.js';
-import { lockState, resolve } from './lock.js';
+import { accountsOf, type Locked, loadState, lockBatch, type Resolved, resolve } from './lock.js';
 
 /** What became of a command. A refusal is a value; nothing on the write path raises one. */
 export type Outcome =
@@ -50,9 +50,19 @@ export class UncertainError extends Error {
   }
 }
 
+/** Not carried out, because others have locked these accounts. */
+export interface Busy {
+  readonly kind: 'busy';
+  readonly accountIds: readonly Uuid[];
+}
+
 export interface CommitOptions {
   /** Where true, the first refusal undoes all of it: nothing is written. */
   readonly atomic?: boolean;
+  /** Where true, nothing is carried out unless all of the commands' accounts can be locked. */
+  readonly together?: boolean;
+  /** Accounts that were busy before, which are waited for. */
+  readonly waitFor?: readonly Uuid[];
   /** Called once events for webhook endpoints are committed. */
   readonly onEvents?: () => void;
 }
@@ -60,6 +70,8 @@ export interface CommitOptions {
 /**
  * The one write path: decides commands of one store in order and commits what they come to, all
  * in one database transaction, together with the events that webhook endpoints want of it.
+ *
+ * Commands whose accounts others have locked are left out, and come to `busy`.
  *
  * @returns one outcome a command, in order; where an atomic batch was refused, only the outcomes
  * up to the culprit, which is the last.
@@ -71,25 +83,46 @@ export async function commitBatch(
   lane: Lane,
   store: Store,
   commands: readonly Command[],
-  { atomic = false, onEvents = () => {} }: CommitOptions = {},
-): Promise<Outcome[]> {
+  options: CommitOptions = {},
+): Promise<(Outcome | Busy)[]> {
+  const { atomic = false, together = atomic, waitFor = [], onEvents = () => {} } = options;
   const resolved = await resolve(lane, store, commands);
-  const { state, subscriptions } = await lockState(lane, store, resolved);
-  const batch = new Batch(state);
-  const decisions: Decision[] = [];
+  const locked = await lockBatch(lane, store, resolved, waitFor);
+  const busy = busyOf(resolved, locked);
+  if (busy.size === commands.length || (together && busy.size > 0)) {
+    await lane.query('rollback');
+    const accountIds = [...locked.busy];
+    return commands.map(() => ({ kind: 'busy', accountIds }));
+  }
+  const batch = new Batch(await loadState(lane, store, resolved, locked));
+  const decisions: (Decision | Busy)[] = [];
   for (const command of resolved.commands) {
-    const decision = batch.decide(command);
+    const decision = busy.get(command) ?? batch.decide(command);
     decisions.push(decision);
     if (atomic && decision.kind === 'refused') {
       await lane.query('rollback');
       return [...decisions.slice(0, -1).map(() => UNDONE), decision];
     }
   }
+  const subscriptions = toSubscriptions(locked.observed);
   const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
   await write(lane, store, batch, events);
   if (events.length > 0) onEvents();
   const found = await readFound(lane, store, batch, decisions);
   return decisions.map((decision) => toOutcome(decision, found, batch));
+}
+
+const NONE: ReadonlyMap<Command, Busy> = new Map();
+
+/** The commands that need an account which another has locked. */
+function busyOf({ commands, originals }: Resolved, { busy }: Locked): ReadonlyMap<Command, Busy> {
+  if (busy.size === 0) return NONE;
+  const found = new Map<Command, Busy>();
+  for (const command of commands) {
+    const accountIds = accountsOf(command, originals).filter((id) => busy.has(id));
+    if (accountIds.length > 0) found.set(command, { kind: 'busy', accountIds });
+  }
+  return found;
 }
 
 const UNDONE: Outcome = { kind: 'undone' };
@@ -133,7 +166,7 @@ async function readFound(
   lane: Lane,
   store: Store,
   batch: Batch,
-  decisions: readonly Decision[],
+  decisions: readonly (Decision | Busy)[],
 ): Promise<Map<Uuid, Transaction>> {
   const sought = new Set<Uuid>();
   for (const decision of decisions) {
@@ -150,12 +183,13 @@ async function readFound(
 }
 
 function toOutcome(
-  decision: Decision,
+  decision: Decision | Busy,
   found: ReadonlyMap<Uuid, Transaction>,
   batch: Batch,
-): Outcome {
+): Outcome | Busy {
   switch (decision.kind) {
     case 'refused':
+    case 'busy':
       return decision;
     case 'found': {
       const transaction = found.get(decision.transactionId)!;

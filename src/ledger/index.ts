@@ -23,12 +23,13 @@ export {
   distributeStatements,
   listMigrations,
   migrate,
+  newerMigration,
   pendingMigrations,
   planMigrations,
   SetupError,
 } from '../store/migrate.js';
 export { openPostgres, type PostgresOptions } from '../store/postgres.js';
-export { isLost } from '../store/sqlstate.js';
+export { isLost, isUnavailable } from '../store/sqlstate.js';
 export { AddressGuard } from './address.js';
 export type { Outcome } from './commit.js';
 export { Deliverer } from './deliver.js';

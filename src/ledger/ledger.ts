@@ -4,6 +4,7 @@ import type { Uuid } from '../core/id.js';
 import { type Account, CLOCK_MAX, type Store, type Transaction } from '../core/model.js';
 import { advanceClock, readClockOf, setClock } from '../store/clock.js';
 import type { Engine } from '../store/db.js';
+import { probeWrite } from '../store/probe.js';
 import {
   type AccountFilter,
   type EntryFilter,
@@ -37,6 +38,7 @@ import {
 } from './requests.js';
 import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
 import { Webhooks } from './webhooks.js';
+import type { WriteHealthLog } from './write-health.js';
 
 export type { AccountFilter, EntryFilter, HistoryEntry, Listed, Page } from '../store/read.js';
 
@@ -84,6 +86,23 @@ export class Ledger {
   /** Sets what is called whenever there are new events for webhooks. */
   onEvents(listener: () => void): void {
     this.#onEvents = listener;
+  }
+
+  /** Sets who is told when writes begin to fail, and when they work again. */
+  reportWrites(log: WriteHealthLog): void {
+    this.#batcher.health.report(log);
+  }
+
+  /** Tries whether the database can be written to. @returns why not; undefined where it can. */
+  async writeFault(): Promise<string | undefined> {
+    const fault = this.#batcher.health.fault;
+    if (fault !== undefined) return fault;
+    try {
+      await this.engine.onLane(probeWrite);
+      return undefined;
+    } catch {
+      return 'the database cannot be written to';
+    }
   }
 
   /** How many commands wait to be written. */

@@ -1,7 +1,6 @@
 import { accountsNamed, type Command, keyOf } from '../core/command.js';
-import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
-import type { Store, Transaction } from '../core/model.js';
+import type { Account, Store, Transaction } from '../core/model.js';
 import type { Lane, Result, Statement } from '../store/db.js';
 import {
   findNames,
@@ -10,10 +9,11 @@ import {
   toInstant,
   toKeys,
   toNames,
-  toSubscriptions,
+  toSchema,
 } from '../store/find.js';
 import { findOwners, groupByAccount, groupGrants, toOwners } from '../store/funds.js';
-import { lockAccounts, toAccount } from '../store/lock.js';
+import { awaitAccounts, findAccounts, lockAccounts, toAccount } from '../store/lock.js';
+import { checkSchema } from '../store/migrate.js';
 import type { MutableState } from './batch.js';
 import { newId } from './ids.js';
 import { loadFunds } from './load-funds.js';
@@ -68,38 +68,84 @@ function owned(command: Command, owners: ReadonlyMap<Uuid, Uuid>): Command {
   }
 }
 
+/** What a batch holds once its transaction has begun. */
+export interface Locked {
+  readonly accounts: Map<Uuid, Account>;
+  /** Accounts that the commands need and that another has locked. */
+  readonly busy: ReadonlySet<Uuid>;
+  readonly observed: Result;
+  /** Undefined where no account is to be opened. */
+  readonly names: Result | undefined;
+}
+
 /**
- * Begins the transaction, locks the accounts, and then reads everything else that can change: one
- * flight, and a second one where an account has grants or holds.
+ * Begins the transaction, locks the accounts that are free, and then reads what else can change,
+ * in one flight.
+ *
+ * @param waitFor accounts that were found locked before, which it waits for first.
+ * @throws {NewerSchemaError} where the database is of a newer program.
  */
-export async function lockState(
+export async function lockBatch(
   lane: Lane,
   store: Store,
   { commands, originals }: Resolved,
-): Promise<{ state: MutableState; subscriptions: readonly Subscription[] }> {
-  const accountIds = new Set(commands.flatMap(accountsNamed));
-  for (const { entries } of originals.values()) {
-    for (const { accountId, seq } of entries) if (seq !== null) accountIds.add(accountId);
-  }
-  const keys = commands.map(keyOf).filter((key) => key !== undefined);
+  waitFor: readonly Uuid[],
+): Promise<Locked> {
+  const needed = new Set(commands.flatMap((command) => accountsOf(command, originals)));
   const opened = commands.filter((command) => command.kind === 'open');
-  const statements: Statement[] = [
+  const first: Statement[] = [
     // What follows is right at any level; this one sees, after its locks, all that was committed.
     { text: 'begin isolation level read committed' },
-    lockAccounts(store.id, [...accountIds]),
-    observe(store.id, keys),
+    ...(waitFor.length > 0 ? [awaitAccounts(store.id, waitFor)] : []),
+  ];
+  const results = await lane.flight([
+    ...first,
+    lockAccounts(store.id, [...needed]),
+    observe(store.id, keysOf(commands)),
     ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
-  ];
-  const [, locked, observed, names] = (await lane.flight(statements)) as [
-    Result,
-    Result,
-    Result,
-    Result | undefined,
-  ];
+  ]);
+  const [locked, observed, names] = results.slice(first.length) as [Result, Result, Result?];
+  checkSchema(toSchema(observed));
   const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, toAccount(row)]));
+  const missing = [...needed].filter((id) => !accounts.has(id));
+  const busy = missing.length === 0 ? NONE : await existing(lane, store, missing);
+  return { accounts, busy, observed, names };
+}
+
+const NONE: ReadonlySet<Uuid> = new Set();
+
+async function existing(lane: Lane, store: Store, ids: readonly Uuid[]): Promise<Set<Uuid>> {
+  const { text, values } = findAccounts(store.id, ids);
+  const { rows } = await lane.query(text, values);
+  return new Set(rows.map(({ account_id }) => account_id));
+}
+
+/** The accounts that a command needs: those that it names, and those of what it reverses. */
+export function accountsOf(
+  command: Command,
+  originals: ReadonlyMap<Uuid, Transaction>,
+): readonly Uuid[] {
+  const named = accountsNamed(command);
+  const original = command.kind === 'reverse' ? originals.get(command.originalId) : undefined;
+  if (original === undefined) return named;
+  const own = original.entries.filter(({ seq }) => seq !== null);
+  return [...named, ...own.map(({ accountId }) => accountId)];
+}
+
+function keysOf(commands: readonly Command[]): string[] {
+  return commands.map(keyOf).filter((key) => key !== undefined);
+}
+
+/** Reads of the locked accounts what else commands can touch, and puts the state together. */
+export async function loadState(
+  lane: Lane,
+  store: Store,
+  { commands, originals }: Resolved,
+  { accounts, observed, names }: Locked,
+): Promise<MutableState> {
   const now = toInstant(observed);
   const funds = await loadFunds(lane, store, { commands, originals, accounts, now });
-  const state = {
+  return {
     store,
     now,
     newId,
@@ -107,10 +153,9 @@ export async function lockState(
     grants: groupGrants(funds.grants),
     unread: funds.unread,
     holds: groupByAccount(funds.holds),
-    keys: toKeys(observed, keys),
+    keys: toKeys(observed, keysOf(commands)),
     holdKeys: new Map(funds.holds.map((hold) => [hold.key, hold])),
     names: names === undefined ? new Map() : toNames(names),
     originals,
   };
-  return { state, subscriptions: toSubscriptions(observed) };
 }

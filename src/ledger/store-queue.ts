@@ -1,23 +1,15 @@
 import { accountsNamed, type Command, keyOf } from '../core/command.js';
 import type { Store } from '../core/model.js';
-import type { Outcome } from './commit.js';
+import type { Pending } from './pending.js';
 
 /** How many commands one database transaction carries at most. */
 export const BATCH_MAX = 500;
 
-/** Commands of one caller, which stay together and in order. */
-export interface Pending {
-  readonly commands: readonly Command[];
-  /** All or nothing; such commands have a database transaction of their own. */
-  readonly atomic: boolean;
-  readonly partition: number;
-  readonly resolve: (outcomes: Outcome[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** What goes into one database transaction. */
 export interface Taken {
   readonly batch: readonly Pending[];
+  /** How many commands these are. */
+  readonly count: number;
   /** To be called once the batch is done. */
   release(): void;
 }
@@ -37,6 +29,7 @@ export class StoreQueue {
   #pending: Pending[] = [];
   /** How many commands wait or are in flight. */
   #size = 0;
+  #inFlight = 0;
 
   constructor(store: Store, partitions: number) {
     this.store = store;
@@ -46,6 +39,11 @@ export class StoreQueue {
   /** Whether nothing waits and nothing is in flight. */
   get idle(): boolean {
     return this.#pending.length === 0 && this.#busy.size === 0;
+  }
+
+  /** How many commands wait. */
+  get waiting(): number {
+    return this.#size - this.#inFlight;
   }
 
   add(pending: Pending): void {
@@ -69,10 +67,14 @@ export class StoreQueue {
     const taken = new Set(batch);
     this.#pending = this.#pending.filter((pending) => !taken.has(pending));
     for (const partition of partitions) this.#busy.add(partition);
+    const count = batch.reduce((sum, { commands }) => sum + commands.length, 0);
+    this.#inFlight += count;
     return {
       batch,
+      count,
       release: () => {
-        for (const { commands } of batch) this.#size -= commands.length;
+        this.#size -= count;
+        this.#inFlight -= count;
         for (const partition of partitions) this.#busy.delete(partition);
       },
     };
@@ -85,10 +87,10 @@ function fill(pending: readonly Pending[], partitions: readonly number[]): Pendi
   let count = 0;
   for (const one of pending) {
     if (!partitions.includes(one.partition)) continue;
-    if (batch.length > 0 && (one.atomic || count + one.commands.length > BATCH_MAX)) break;
+    if (batch.length > 0 && (one.together || count + one.commands.length > BATCH_MAX)) break;
     batch.push(one);
     count += one.commands.length;
-    if (one.atomic) break;
+    if (one.together) break;
   }
   return batch;
 }

@@ -1,7 +1,8 @@
 import { OPERATIONS, type Operation, type OperationName } from '../contract/operations.js';
 import { type Refusal, RefusalError, refuse } from '../core/errors.js';
-import { type Access, isLost, KeyRing, type Ledger } from '../ledger/index.js';
+import { type Access, isLost, isUnavailable, KeyRing, type Ledger } from '../ledger/index.js';
 import type { Answer, Incoming } from './exchange.js';
+import { FailureLog } from './failure-log.js';
 import { fetchHandler } from './fetch.js';
 import { type Call, HANDLERS, type Reply } from './handlers.js';
 import { check, readJson, readQuery } from './input.js';
@@ -13,6 +14,7 @@ import { type Route, Router } from './router.js';
 
 export interface Log {
   debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
@@ -32,6 +34,7 @@ export interface App {
 interface Parts {
   readonly ledger: Ledger;
   readonly log: Log;
+  readonly failures: FailureLog;
   readonly keys: KeyRing;
   readonly metrics: Metrics;
 }
@@ -39,12 +42,19 @@ interface Parts {
 type AnyHandler = (call: Call<Operation>) => Promise<Reply<Operation>>;
 
 export function createApp({ ledger, log, ...probes }: AppOptions): App {
-  const keys = new KeyRing(ledger.engine.reader);
-  const parts = { ledger, log, keys, metrics: new Metrics(ledger) };
+  const keys = new KeyRing(ledger.engine.keys);
+  const failures = new FailureLog(log);
+  ledger.reportWrites({
+    failing: (cause, fault) => log.error({ err: cause }, `writes fail: ${fault}`),
+    working: () => log.info({}, 'writes work again'),
+  });
+  const parts = { ledger, log, failures, keys, metrics: new Metrics(ledger) };
   const operations = Object.entries(OPERATIONS).map(([name, row]) =>
     operationRoute(parts, name as OperationName, row),
   );
-  const others = probeRoutes(parts.metrics, ledger, probes).map((route) => guarded(route, log));
+  const others = probeRoutes(parts.metrics, ledger, probes).map((route) =>
+    guarded(route, failures),
+  );
   const router = new Router([...operations, ...others]);
   const respond = (incoming: Incoming) => answer(router, incoming);
   return { respond, fetch: fetchHandler(respond) };
@@ -58,13 +68,13 @@ function answer(router: Router, incoming: Incoming): Promise<Answer> {
   return Promise.resolve(unrouted(match.allowed, requestId));
 }
 
-function guarded(route: Route, log: Log): Route {
+function guarded(route: Route, failures: FailureLog): Route {
   return {
     ...route,
     answer: (incoming, params, requestId) =>
       route
         .answer(incoming, params, requestId)
-        .catch((error: unknown) => problem(toRefusal(error, log, requestId), requestId)),
+        .catch((error: unknown) => problem(toRefusal(error, failures, requestId), requestId)),
   };
 }
 
@@ -87,7 +97,7 @@ function operationRoute(parts: Parts, name: OperationName, row: Operation): Rout
       try {
         reply = await carryOut(parts, row, handler, incoming, params);
       } catch (error) {
-        reply = { refusal: toRefusal(error, parts.log, requestId) };
+        reply = { refusal: toRefusal(error, parts.failures, requestId) };
       }
       const result = toAnswer(reply, row, requestId);
       const milliseconds = performance.now() - started;
@@ -152,10 +162,11 @@ function toAnswer(reply: Reply<Operation>, row: Operation, requestId: string): A
 }
 
 /** What the caller may know of a failure; the cause goes to the log alone. */
-function toRefusal(error: unknown, log: Log, requestId: string): Refusal {
+function toRefusal(error: unknown, failures: FailureLog, requestId: string): Refusal {
   if (error instanceof RefusalError) return error.refusal;
-  log.error({ requestId, err: error }, 'request failed');
-  return isLost(error) ? AWAY : FAILED;
+  failures.note(error, requestId);
+  if (isLost(error)) return AWAY;
+  return isUnavailable(error) ? TROUBLED : FAILED;
 }
 
 function outOfScope({ scope }: Operation): Refusal {
@@ -173,6 +184,10 @@ const BAD_KEY = refuse(
   'This API key is unknown or revoked. Check it, or create one with: tallystick keys create',
 );
 const AWAY = refuse('unavailable', 'The database cannot be reached. Try again after a moment.');
+const TROUBLED = refuse(
+  'unavailable',
+  'The database did not carry this out in time, or has no room. Try again after a moment, and ask for less at once if it stays so.',
+);
 const FAILED = refuse(
   'internal_error',
   'The server failed; the request id leads to the cause in its log. Try again with the same idempotency key.',

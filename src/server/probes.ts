@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Ledger, pendingMigrations } from '../ledger/index.js';
+import { type Ledger, newerMigration, pendingMigrations } from '../ledger/index.js';
 import type { Answer } from './exchange.js';
 import type { Metrics } from './metrics.js';
 import { referencePage } from './reference.js';
@@ -12,15 +12,18 @@ export interface Probes {
 }
 
 const READY_TIMEOUT_MS = 2_000;
+/** For how long it is taken for granted that all is well. */
+const READY_AGE_MS_MAX = 1_000;
 const OPENAPI = new URL('../../openapi.json', import.meta.url);
 
 /** Routes for operators and readers; none needs a key, and none shows data. */
 export function probeRoutes(metrics: Metrics, ledger: Ledger, probes: Probes): Route[] {
   const openapi = readFileSync(OPENAPI, 'utf8');
   const page = referencePage(JSON.parse(openapi));
+  const ask = readinessOf(ledger);
   return [
     route('/livez', async () => json({ status: 'ok' })),
-    route('/readyz', () => readiness(ledger, probes)),
+    route('/readyz', () => readiness(ask, probes)),
     route('/metrics', async () =>
       text(await metrics.registry.metrics(), metrics.registry.contentType),
     ),
@@ -50,17 +53,37 @@ function json(value: unknown): Answer {
   return text(JSON.stringify(value), 'application/json');
 }
 
-async function readiness(ledger: Ledger, probes: Probes): Promise<Answer> {
-  const fault = probes.isDraining() ? 'draining' : await databaseFault(ledger);
+async function readiness(ask: () => Promise<string | undefined>, probes: Probes): Promise<Answer> {
+  const fault = probes.isDraining() ? 'draining' : await ask();
   if (fault === undefined) return json({ status: 'ready' });
   const { headers, body } = json({ status: 'not ready', reason: fault });
   return { status: 503, headers: { ...headers, 'retry-after': '1' }, body };
 }
 
-function databaseFault(ledger: Ledger): Promise<string | undefined> {
-  const asked = pendingMigrations(ledger.engine.reader).then(
-    (pending) => (pending.length > 0 ? 'migrations are pending' : undefined),
-    () => 'the database cannot be reached',
-  );
-  return within(READY_TIMEOUT_MS, asked, 'the database does not answer');
+/** That all is well is asked at most once a second: whoever asks needs no key, and it writes. */
+function readinessOf(ledger: Ledger): () => Promise<string | undefined> {
+  let asked: Promise<string | undefined> | undefined;
+  return async () => {
+    asked ??= within(READY_TIMEOUT_MS, databaseFault(ledger), 'the database does not answer');
+    const answer = asked;
+    const fault = await answer;
+    const forget = () => {
+      if (asked === answer) asked = undefined;
+    };
+    if (fault === undefined) setTimeout(forget, READY_AGE_MS_MAX).unref();
+    else forget();
+    return fault;
+  };
+}
+
+async function databaseFault(ledger: Ledger): Promise<string | undefined> {
+  const { keys } = ledger.engine;
+  try {
+    const newer = await newerMigration(keys);
+    if (newer !== undefined) return newer;
+    if ((await pendingMigrations(keys)).length > 0) return 'migrations are pending';
+  } catch {
+    return 'the database cannot be reached';
+  }
+  return ledger.writeFault();
 }

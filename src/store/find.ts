@@ -25,13 +25,14 @@ export function readClock(storeId: Uuid): Statement {
 
 /**
  * What a batch reads once the locks of the statements before are held, in one statement: the
- * instant, who has its keys already, and what the store's webhook endpoints want to be told. The
- * last is read at every batch, because an answer from memory would lose the events between
- * another server's change of an endpoint and its end.
+ * instant, who has its keys already, what the store's webhook endpoints want to be told, and of
+ * which version the schema is. The last two are read at every batch, because an answer from memory
+ * would lose the events between another server's change of an endpoint and its end, and would
+ * write to a newer schema what that does not expect.
  */
 export function observe(storeId: Uuid, keys: readonly string[]): Statement {
   return {
-    text: `select ${NOW},
+    text: `select ${NOW}, (select max(version) from tallystick.migrations) as schema,
         (select string_agg(k.place || ' ' || t.transaction_id || ' ' || t.fingerprint, ',')
           from unnest($2::text[]) with ordinality as k (key, place)
           cross join lateral (
@@ -62,6 +63,11 @@ export function toSubscriptions(result: Result): Subscription[] {
     const [endpointId, ...events] = line.trimEnd().split(' ');
     return { endpointId: endpointId!, events };
   });
+}
+
+/** The newest migration that the database has. */
+export function toSchema(result: Result): number {
+  return result.rows[0].schema;
 }
 
 export function toInstant(result: Result): number {

@@ -47,6 +47,7 @@ const EVERYWHERE = new Set<string>([
   'unsupported_media_type',
   'invalid_json',
   'validation_error',
+  'account_busy',
   'overloaded',
   'unavailable',
 ]);

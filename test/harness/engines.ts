@@ -8,6 +8,8 @@ import { databaseUrl, onServer } from './database.js';
 /** A fresh, migrated database of a test file's own. */
 export interface TestDatabase {
   readonly engine: Engine;
+  /** Where it is to be reached; PostgreSQL only. */
+  readonly url?: string;
   /** Another engine on the same database, as a second server would have; PostgreSQL only. */
   another(lanes?: number): Promise<Engine>;
   /** Closes every engine and removes the database. */
@@ -77,6 +79,7 @@ async function createPostgres(options: DatabaseOptions = {}): Promise<TestDataba
   };
   return {
     engine: await another(options.lanes),
+    url: databaseUrl(url, name),
     another,
     async drop() {
       await Promise.all(engines.map((engine) => engine.close()));

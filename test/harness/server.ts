@@ -41,6 +41,7 @@ export async function startServer(
   const errors: unknown[] = [];
   const log: Log = {
     debug: () => {},
+    info: () => {},
     error: (fields) => {
       errors.push(fields);
     },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { QUEUE_MAX } from '../../src/ledger/batcher.js';
+import { QUEUE_MAX, STORE_QUEUE_MAX } from '../../src/ledger/batcher.js';
 import { newId } from '../../src/ledger/ids.js';
+import { KeyRing } from '../../src/ledger/index.js';
 import type { Engine } from '../../src/store/db.js';
 import { Api, expectProblem, expectTransaction } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
@@ -41,8 +42,8 @@ onEngines((engine) => {
     // The store's one batch in flight takes the first; what comes after waits behind the gate.
     const held = [reverse()];
     while (ledger.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
-    for (let n = 0; n < QUEUE_MAX; n++) held.push(reverse());
-    expect(ledger.waiting).toBe(QUEUE_MAX);
+    for (let n = 0; n < STORE_QUEUE_MAX; n++) held.push(reverse());
+    expect(ledger.waiting).toBe(STORE_QUEUE_MAX);
     const refused = await Promise.all([
       api.credit(id, '1', 'overloaded key'),
       api.call('freezeAccount', { id }),
@@ -52,7 +53,13 @@ onEngines((engine) => {
       expectProblem(answer, 'overloaded');
       expect(answer.headers.get('retry-after')).toBe('1');
     }
+    // A store's share is full, and others have room until the whole queue is.
+    const key = await server.addKey({ store: 'another store' });
+    const { store: other } = (await new KeyRing(database.engine.keys).authenticate(key))!;
+    const room = QUEUE_MAX - STORE_QUEUE_MAX;
+    for (let n = 0; n < room; n++) held.push(ledger.reverse(other, newId()));
     expect(ledger.waiting).toBe(QUEUE_MAX);
+    expect(await ledger.reverse(other, newId())).toMatchObject({ refusal: { code: 'overloaded' } });
     // Reads wait for nobody.
     expect(await api.balance(id)).toBe('0');
     open();

@@ -135,7 +135,7 @@ export interface Running extends Closable {
   readonly deliverer: Deliverer;
 }
 
-export const SILENT = { debug() {}, error() {}, warn() {} };
+export const SILENT = { debug() {}, error() {}, info() {}, warn() {} };
 
 /** Runs a whole server in this process: ledger, HTTP and delivery. */
 export async function startServer(
