@@ -3,7 +3,7 @@ import { RefusalError, refuse } from '../core/errors.js';
 import type { Uuid } from '../core/id.js';
 import { type Account, CLOCK_MAX, type Store, type Transaction } from '../core/model.js';
 import { advanceClock, readClockOf, setClock } from '../store/clock.js';
-import type { Engine } from '../store/db.js';
+import type { Db, Engine } from '../store/db.js';
 import { probeWrite } from '../store/probe.js';
 import {
   type AccountFilter,
@@ -25,6 +25,7 @@ import { Batcher } from './batcher.js';
 import type { Outcome } from './commit.js';
 import { FundReads } from './fund-reads.js';
 import { checkCursors, found, invalidCursor, NO_ACCOUNT, NO_TRANSACTION } from './lookup.js';
+import { ReadShares } from './read-shares.js';
 import {
   creditCommand,
   debitCommand,
@@ -59,6 +60,7 @@ export class Ledger {
   readonly funds: FundReads;
   readonly announceAheadMs: number;
   readonly #batcher: Batcher;
+  readonly #shares: ReadShares;
   #commands = 0;
   #onEvents: () => void = () => {};
 
@@ -72,6 +74,7 @@ export class Ledger {
     announceAheadMs: number = ANNOUNCE_AHEAD_MS_DEFAULT,
   ) {
     this.engine = engine;
+    this.#shares = new ReadShares(engine.reader);
     this.announceAheadMs = announceAheadMs;
     this.funds = new FundReads(engine.reader);
     this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
@@ -81,6 +84,11 @@ export class Ledger {
   /** How many commands it has been given so far. */
   get commands(): number {
     return this.#commands;
+  }
+
+  /** What reads for a store, in its share of the readers. */
+  readerOf(store: Store): Db {
+    return this.#shares.of(store.id);
   }
 
   /** Sets what is called whenever there are new events for webhooks. */

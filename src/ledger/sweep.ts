@@ -3,6 +3,7 @@ import type { Uuid } from '../core/id.js';
 import type { Store, Transaction } from '../core/model.js';
 import { findDueAccounts } from '../store/clock.js';
 import { listStores } from '../store/directory.js';
+import { readNow } from '../store/read-funds.js';
 import type { Outcome } from './commit.js';
 import type { Ledger } from './ledger.js';
 
@@ -19,6 +20,8 @@ const SETTLE_CHUNK = 5;
 /** How much longer than it has worked a sweep then rests while others have work for the ledger. */
 const REST_FACTOR = 2;
 const DUE_MAX = 10_000;
+/** For how long a store in which sweeping fails is left alone at most. */
+const REST_MS_MAX = 60_000;
 /** How long before its expiry a grant is announced, in milliseconds. */
 export const ANNOUNCE_AHEAD_MS_DEFAULT = 7 * 86_400_000;
 
@@ -32,10 +35,10 @@ export interface Settled {
 
 /** Settles everything that is due in a store at its own instant. */
 export async function sweepStore(ledger: Ledger, store: Store): Promise<Settled> {
-  const { now } = await ledger.clock(store);
+  const { worker } = ledger.engine;
+  const now = await readNow(worker, store.id);
   const announceUntil = now + ledger.announceAheadMs;
-  const { reader } = ledger.engine;
-  const due = await findDueAccounts(reader, store.id, { now, announceUntil, limit: DUE_MAX });
+  const due = await findDueAccounts(worker, store.id, { now, announceUntil, limit: DUE_MAX });
   const transactions: Transaction[] = [];
   let holdsExpired = 0;
   let grantsAnnounced = 0;
@@ -67,13 +70,18 @@ function settle(ledger: Ledger, store: Store, accountIds: readonly Uuid[]) {
   return ledger.executeAll(store, commands, false);
 }
 
-/** Sweeps all stores, again and again, until it is stopped. */
+/**
+ * Sweeps all stores, again and again, until it is stopped. A store in which that fails is left
+ * alone for a while, longer each time, and holds up no other.
+ */
 export class Sweeper {
   readonly #ledger: Ledger;
   readonly #onError: (error: unknown) => void;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
+  readonly #failed = new Map<Uuid, { times: number; restUntil: number }>();
 
+  /** @param onError is told of each failure; the next round finds the same work. */
   constructor(ledger: Ledger, onError: (error: unknown) => void) {
     this.#ledger = ledger;
     this.#onError = onError;
@@ -89,15 +97,28 @@ export class Sweeper {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      try {
-        for (const store of await listStores(this.#ledger.engine.reader)) {
-          if (!signal.aborted) await sweepStore(this.#ledger, store);
-        }
-      } catch (error) {
-        // The database is away, say; the next round finds the same work.
-        this.#onError(error);
-      }
+      await this.#sweepAll().catch(this.#onError);
       await sleep(SWEEP_EVERY_MS, undefined, { signal }).catch(() => {});
     }
+  }
+
+  async #sweepAll(): Promise<void> {
+    for (const store of await listStores(this.#ledger.engine.worker)) {
+      if (this.#stop.signal.aborted) return;
+      const failed = this.#failed.get(store.id);
+      if (failed !== undefined && performance.now() < failed.restUntil) continue;
+      try {
+        await sweepStore(this.#ledger, store);
+        this.#failed.delete(store.id);
+      } catch (error) {
+        this.#rest(store, (failed?.times ?? 0) + 1);
+        this.#onError(error);
+      }
+    }
+  }
+
+  #rest({ id }: Store, times: number): void {
+    const rest = Math.min(SWEEP_EVERY_MS * 2 ** times, REST_MS_MAX);
+    this.#failed.set(id, { times, restUntil: performance.now() + rest });
   }
 }

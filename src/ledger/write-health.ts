@@ -1,5 +1,5 @@
 /** How long a failure of writes counts where nothing has been written since. */
-const FAULT_MS = 5_000;
+const FAULT_MS = 2_000;
 /** How often a failure that goes on is told again. */
 const REMIND_MS = 60_000;
 

@@ -22,10 +22,12 @@ export interface TestEngine {
   create(options?: DatabaseOptions): Promise<TestDatabase>;
 }
 
+export type Isolation = 'repeatable read' | 'serializable';
+
 export interface DatabaseOptions {
   readonly lanes?: number;
   /** What every transaction of this database is, unless it says otherwise. */
-  readonly isolation?: 'serializable';
+  readonly isolation?: Isolation;
 }
 
 const server = inject('postgres');

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listKeys, migrate, newerMigration, pendingMigrations } from '../../src/ledger/index.js';
+import type { Engine } from '../../src/store/db.js';
+import { openPostgres } from '../../src/store/postgres.js';
+import { Api, expectStatus, uniqueName } from '../harness/api.js';
+import { type Isolation, onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
+import { startServer, type TestServer } from '../harness/server.js';
+
+/** A database whose transactions are of a higher level, unless they say otherwise. */
+
+const LEVELS: readonly Isolation[] = ['repeatable read', 'serializable'];
+
+onEngine(POSTGRES, (engine) => {
+  describe.each(LEVELS)('at %s', (isolation) => {
+    let database: TestDatabase;
+    const servers: TestServer[] = [];
+    let apis: Api[];
+
+    beforeAll(async () => {
+      database = await engine.create({ isolation });
+      servers.push(await startServer(database.engine));
+      servers.push(await startServer(await database.another(), { beside: servers[0]! }));
+      apis = servers.map(({ url, key }) => new Api(url, key));
+    });
+    afterAll(async () => {
+      for (const server of servers) expect(server.errors).toEqual([]);
+      await Promise.all(servers.map((server) => server.close()));
+      await database.drop();
+    });
+
+    const times = <T>(count: number, work: (api: Api, index: number) => Promise<T>) =>
+      Promise.all(Array.from({ length: count }, (_, n) => work(apis[n % apis.length]!, n)));
+
+    test('webhooks are made, changed and rotated at the same time', async () => {
+      const body = { delivery_mode: 'cli' };
+      const made = await times(10, (api) => api.call('createWebhook', { body }));
+      const { id } = expectStatus(made[0]!, 200);
+      for (const answer of made) expectStatus(answer, 200);
+      const changed = await times(40, (api, n) =>
+        n % 2 === 0
+          ? api.call('updateWebhook', { id, body: { name: uniqueName('name') } })
+          : api.call('rotateWebhookSecret', { id, body: {} }),
+      );
+      for (const answer of changed) expect(answer.status).toBeLessThan(300);
+    });
+
+    test('the clock is moved by many, and each move counts once', async () => {
+      await apis[0]!.call('moveClock', { body: { now: '2030-01-01T00:00:00Z' } });
+      const moves = await times(30, (api) => api.call('moveClock', { body: { advance: 60 } }));
+      for (const answer of moves) expectStatus(answer, 200);
+      const { body } = await apis[0]!.call('getClock');
+      expect(body.now).toBe('2030-01-01T00:30:00.000Z');
+      await apis[0]!.call('resetClock');
+    });
+  });
+
+  test.each(LEVELS)('at %s three programs migrate one empty database at once', async (level) => {
+    const database = await engine.create({ isolation: level });
+    const engines: Engine[] = [];
+    try {
+      await database.engine.onSession((lane) => lane.query('drop schema tallystick cascade'));
+      for (let n = 0; n < 3; n++) engines.push(await openPostgres({ url: database.url! }));
+      const applied = await Promise.all(engines.map(migrate));
+      // Each migration is applied by one of them.
+      const versions = applied.flat().map(({ version }) => version);
+      expect(versions.sort((a, b) => a - b)).toEqual(versions.map((_, index) => index + 1));
+      expect(await pendingMigrations(engines[0]!.reader)).toEqual([]);
+      expect(await newerMigration(engines[0]!.reader)).toBeUndefined();
+      expect(await listKeys(engines[0]!.reader)).toEqual([]);
+    } finally {
+      await Promise.all(engines.map((each) => each.close()));
+      await database.drop();
+    }
+  });
+});
