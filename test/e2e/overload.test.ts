@@ -13,14 +13,15 @@ import {
 
 /**
  * Far more requests than the queue holds, while the database stands still: what does not fit is
- * refused at once, what fits is answered once it can be, and memory stays bounded.
+ * refused at once, what fits is answered once it can be or refused in time, and memory stays
+ * bounded.
  */
 
 const SOCKETS = 64;
 const REQUESTS_PER_SOCKET = 125;
 const REQUESTS = SOCKETS * REQUESTS_PER_SOCKET;
-/** The queue and the batches of both lanes. */
-const TAKEN_MAX = 5_000 + 2 * 500;
+/** A store's share of the queue, and the batches of both lanes. */
+const TAKEN_MAX = 4_000 + 2 * 500;
 /**
  * Resident memory of the server: 6,000 requests that wait take some 90 MB beside its 100, and
  * what they leave behind stays for up to two rounds. Eight rounds were no higher than three.
@@ -109,13 +110,14 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('an overloaded server', () => {
       expect(await residentBytes()).toBeLessThan(RSS_BYTES_MAX);
       await blocker.end();
       const statuses = await answers;
-      expect([...statuses.keys()].sort()).toEqual(['201', '503']);
-      expect(statuses.get('201')! + statuses.get('503')!).toBe(REQUESTS);
-      expect(statuses.get('201')).toBeGreaterThan(4_000);
-      taken += statuses.get('201')!;
+      // On a busy machine what fits may have waited for so long that it was refused as well.
+      const [carriedOut = 0, refused = 0] = ['201', '503'].map((status) => statuses.get(status));
+      expect(carriedOut + refused).toBe(REQUESTS);
+      taken += carriedOut;
     }
     expect(await residentBytes()).toBeLessThan(RSS_BYTES_MAX);
-    expect(await api.balance(account)).toBe(String(taken));
+    // What was in flight when its caller was refused may have been carried out.
+    expect(Number(await api.balance(account))).toBeGreaterThanOrEqual(taken);
     const move = { amount: '1', reference: 'r', idempotency_key: 'afterwards' };
     expect((await api.post(`/accounts/${account}/debit`, move)).status).toBe(201);
     expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);

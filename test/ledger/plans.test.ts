@@ -139,8 +139,8 @@ onEngine(POSTGRES, (engine) => {
     beforeAll(async () => {
       database = await engine.create({ lanes: 1 });
       store = await createStore(database.engine);
-      await fill(database.engine.reader, store);
-      await database.engine.reader.query('analyze');
+      await database.engine.onSession((lane) => fill(lane, store));
+      await database.engine.onSession((lane) => lane.query('analyze'));
       account = await uuidOf(database.engine.reader, 'a7');
       transaction = await uuidOf(database.engine.reader, 't7');
     });
@@ -255,8 +255,8 @@ onEngine(POSTGRES, (engine) => {
     });
 
     test('so does the write path where most stores are small', async () => {
-      await surround(database.engine.reader, store);
-      await database.engine.reader.query('analyze');
+      await database.engine.onSession((lane) => surround(lane, store));
+      await database.engine.onSession((lane) => lane.query('analyze'));
       await expectWholeKeys([...(await writes()), ...(await fundWrites())]);
     });
 
@@ -314,7 +314,7 @@ onEngine(POSTGRES, (engine) => {
       };
       // Enough uses for every statement to have a generic plan.
       for (let n = 0; n < 20; n++) await batch(n);
-      await fill(database.engine.reader, store);
+      await database.engine.onSession((lane) => fill(lane, store));
       // The next time at which a lane forgets is no further off than it has been used already.
       for (let n = 20; n < 60; n++) await batch(n);
       const before = await rowsRead();
