@@ -192,6 +192,13 @@ export class Batcher {
   }
 
   async #run(store: Store, batch: readonly Pending[]): Promise<void> {
-    this.#line.add(store, await this.#runner.run(store, batch));
+    const aside = await this.#runner.run(store, batch);
+    // The sweep comes again by itself, and meanwhile has others to settle.
+    for (const { pending } of aside) if (isSettling(pending)) pending.refuse(ACCOUNT_BUSY);
+    this.#line.add(store, aside);
   }
+}
+
+function isSettling({ commands }: Pending): boolean {
+  return commands.every(({ kind }) => kind === 'settle');
 }

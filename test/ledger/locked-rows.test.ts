@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parseId } from '../../src/core/id.js';
 import { ANSWER_MS_MAX } from '../../src/ledger/batcher.js';
+import { sweepStore } from '../../src/ledger/index.js';
 import { Api, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
@@ -174,6 +175,26 @@ onEngine(POSTGRES, (engine) => {
     const started = performance.now();
     expectProblem(await api.debit(missing, '1'), 'account_not_found');
     expect(performance.now() - started).toBeLessThan(ANSWER_MS_MAX);
+  });
+
+  test('the sweep settles the others and comes again', async () => {
+    const { ledger, store } = server;
+    const ends = Date.now() + 60_000;
+    const [locked, free] = await openTwo();
+    for (const id of [locked, free]) {
+      const body = { amount: '5', reference: 'r', idempotency_key: uniqueName('key') };
+      const terms = { expires_at: new Date(ends).toISOString() };
+      expectTransaction(await api.call('creditAccount', { id, body: { ...body, ...terms } }));
+    }
+    await ledger.setClock(store, ends);
+    await lock(locked);
+    const started = performance.now();
+    const swept = await sweepStore(ledger, store);
+    expect(performance.now() - started).toBeLessThan(ANSWER_MS_MAX);
+    expect(swept.transactions).toHaveLength(1);
+    await outside.query('rollback');
+    expect((await sweepStore(ledger, store)).transactions).toHaveLength(1);
+    await ledger.setClock(store, null);
   });
 
   test('a server that is stopped within a batch loses its locks before others give up', async () => {
