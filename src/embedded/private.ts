@@ -48,16 +48,13 @@ interface Attributes {
 
 /** The part of the engine's file system that sets permissions; the published types leave it out. */
 interface NodeOperations {
-  node_ops: {
-    mknod(parent: unknown, name: string, mode: number, device: number): unknown;
-    setattr(node: unknown, attributes: Attributes): void;
-  };
+  node_ops: { setattr(node: unknown, attributes: Attributes): void };
   stream_ops: { setattr(stream: unknown, attributes: Attributes): void };
 }
 
 /**
- * The engine unpacks its files with mode 0666, makes others with 0644, and sets these modes with
- * chmod, so that no umask helps. Where it asks for a mode it gets its owner's part of it.
+ * The engine unpacks its files with mode 0666, makes others with 0644, and sets the mode of each
+ * with chmod, so that no umask helps. Where it asks for a mode it gets its owner's part of it.
  *
  * @param Files the engine's own file system, which is loaded only where it is used.
  */
@@ -75,9 +72,8 @@ export function privateFiles(Files: typeof NodeFS, path: string): NodeFS {
 }
 
 function keepPrivate({ node_ops, stream_ops }: NodeOperations): void {
-  const { mknod, setattr } = node_ops;
+  const { setattr } = node_ops;
   const setattrOfStream = stream_ops.setattr;
-  node_ops.mknod = (parent, name, mode, device) => mknod(parent, name, mode & ~OTHERS, device);
   node_ops.setattr = (node, attributes) => setattr(node, ownersPart(attributes));
   stream_ops.setattr = (stream, attributes) => setattrOfStream(stream, ownersPart(attributes));
 }
