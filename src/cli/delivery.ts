@@ -4,6 +4,7 @@ import {
   Deliverer,
   type DeliverySettings,
   DeliverySettingsError,
+  endsWithin,
   type Ledger,
   migrate,
   Pace,
@@ -11,6 +12,7 @@ import {
 } from '../ledger/index.js';
 import { openEngine } from './engine.js';
 import { type Settings, UsageError } from './settings.js';
+import { STOP_MS_MAX, Stop } from './stop.js';
 
 /** Webhook delivery, inside the server and alone. */
 
@@ -53,20 +55,19 @@ export function deliverBeside(
 
 /** Runs deliveries alone until SIGTERM or SIGINT, and then lets attempts in flight end. */
 export async function deliver(settings: Settings): Promise<void> {
-  const delivery = readDelivery(process.env);
   const log = pino({ level: settings.logLevel });
-  const engine = await openEngine(settings);
+  const stop = new Stop(log);
+  const delivery = readDelivery(process.env);
+  const engine = await stop.waitFor('opening the database', openEngine(settings));
   try {
-    await migrate(engine);
+    await stop.waitFor('migrations', migrate(engine));
     const deliverer = new Deliverer(engine, { ...delivery, log });
     deliverer.start();
     process.stdout.write(`Tallystick delivers webhooks. Data: ${engine.promise}\n`);
-    await new Promise<void>((resolve) => {
-      process.once('SIGTERM', () => resolve());
-      process.once('SIGINT', () => resolve());
-    });
-    await deliverer.stop();
+    await stop.asked;
+    await stop.waitFor('webhook deliveries', deliverer.stop());
   } finally {
-    await engine.close();
+    await endsWithin(STOP_MS_MAX, stop.waitFor('closing the database', engine.close()));
+    stop.over();
   }
 }

@@ -52,7 +52,8 @@ const STRUGGLING_ATTEMPTS = 1;
 /** How often it is asked whether an earlier failure is due again. */
 const DUE_GAP_MS = 100;
 const LEASE_MARGIN_MS = 2_000;
-const STOP_GRACE_MS = 10_000;
+/** How long attempts in flight may take once this is stopped; what is left is for noting them. */
+const ATTEMPT_GRACE_MS = 7_000;
 
 /** Delivers to one endpoint for as long as it holds the endpoint's lease and there is work. */
 export class Courier {
@@ -102,11 +103,11 @@ export class Courier {
     this.#notify();
   }
 
-  /** Starts nothing more; what is in flight may end. */
+  /** Starts nothing more; what is in flight may end, and is cut short after a while. */
   stop(): void {
     this.#stopped = true;
     this.#notify();
-    setTimeout(() => this.#stopping.abort(), STOP_GRACE_MS).unref();
+    setTimeout(() => this.#stopping.abort(), ATTEMPT_GRACE_MS).unref();
   }
 
   /** Resolves once it has no work left, was stopped or lost the lease. */

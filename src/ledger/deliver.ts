@@ -4,6 +4,7 @@ import { findWork } from '../store/endpoints.js';
 import { AddressGuard } from './address.js';
 import { Courier, type CourierParts } from './courier.js';
 import type { DeliverySettings } from './delivery-settings.js';
+import { endsWithin } from './ending.js';
 import type { DeliveryLog } from './endpoint-health.js';
 import { newId } from './ids.js';
 import type { AttemptCounts } from './outcome.js';
@@ -28,6 +29,8 @@ const POLL_MS_MAX = 2_000;
 const LOOK_GAP_MS = 50;
 const LOOK_GAP_BUSY_MS = 250;
 const SWEEP_MS_MAX = 10 * 60 * 1000;
+/** How long a stop takes at most, in milliseconds, whatever does not end. */
+export const STOP_GRACE_MS = 8_000;
 
 /**
  * Delivers events to webhook endpoints. Any number of these may work on one database, in servers
@@ -67,11 +70,21 @@ export class Deliverer {
     this.#wake();
   }
 
-  /** Starts nothing more, lets attempts in flight end (at most 10 s), and gives leases back. */
+  /**
+   * Starts nothing more, lets attempts in flight end and gives leases back. It resolves within
+   * `STOP_GRACE_MS` even where the database does not answer: leases run out by themselves, and
+   * what was not noted is sent again.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const { courier } of this.#couriers.values()) courier.stop();
     this.#wake();
+    if (await endsWithin(STOP_GRACE_MS, this.#end())) return;
+    const endpoints = [...this.#couriers.keys()];
+    this.#parts.log.warn({ endpoints }, 'stopped before all webhook deliveries had ended');
+  }
+
+  async #end(): Promise<void> {
     await this.#running;
     await Promise.all([...this.#couriers.values()].map(({ done }) => done));
   }

@@ -38,6 +38,8 @@ export {
   readDeliverySettings,
 } from './delivery-settings.js';
 export { parseDuration } from './duration.js';
+export { endsWithin } from './ending.js';
+export type { DeliveryLog } from './endpoint-health.js';
 export {
   type Access,
   DEFAULT_STORE,
