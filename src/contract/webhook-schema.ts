@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CREEM_EVENTS, OWN_EVENTS } from '../core/events.js';
-import { instant, limit, name, PAGE_DEFAULT, PAGE_MAX } from './fields.js';
+import { instant, isStorable, limit, name, PAGE_DEFAULT, PAGE_MAX, UNSTORED } from './fields.js';
 
 /** Webhooks on the wire (contract section 3.6); fields that Creem lacks are marked as such. */
 
@@ -15,6 +15,7 @@ const OVERLAP_S_MAX = 7 * OVERLAP_S_DEFAULT;
 const url = z
   .string()
   .max(URL_MAX, `must have at most ${URL_MAX} characters`)
+  .refine(isStorable, UNSTORED)
   .meta({ description: 'Where events are posted to; https.', examples: ['https://example.com/h'] });
 
 const eventType = z.enum([...CREEM_EVENTS, ...OWN_EVENTS], 'is not an event that exists');

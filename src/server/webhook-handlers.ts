@@ -26,7 +26,7 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
   createWebhook: async ({ ledger, store, body }) => {
     const { name, url, events, signature } = body;
     const deliveryMode = body.delivery_mode;
-    const fields = { name: name?.trim() ?? null, url, deliveryMode, events, signature };
+    const fields = { name: trimmed(name), url, deliveryMode, events, signature };
     const endpoint = await ledger.webhooks.create(store, fields);
     return { body: { ...presentWebhook(store, endpoint), secret: endpoint.secret } };
   },
@@ -36,9 +36,8 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
   }),
 
   updateWebhook: async ({ ledger, store, params, body }) => {
-    const changes = Object.fromEntries(
-      Object.entries(body).filter(([, value]) => value !== undefined),
-    );
+    const { name } = body;
+    const changes = name === undefined ? body : { ...body, name: trimmed(name) };
     const endpoint = await ledger.webhooks.update(store, webhookId(params.id), changes);
     return { body: presentWebhook(store, endpoint) };
   },
@@ -126,6 +125,10 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
     return { body: { object: 'webhook_resend', count, has_more: more } };
   },
 };
+
+function trimmed(name: string | null): string | null {
+  return name === null ? null : name.trim();
+}
 
 function webhookId(text: string | undefined): Uuid {
   const id = text === undefined ? undefined : parseId('webhook', text);
