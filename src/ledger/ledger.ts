@@ -72,7 +72,7 @@ export class Ledger {
     this.engine = engine;
     this.announceAheadMs = announceAheadMs;
     this.funds = new FundReads(engine.reader);
-    this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
+    this.webhooks = new Webhooks(engine, guard, () => this.#onEvents());
     this.#batcher = new Batcher(engine, () => this.#onEvents());
   }
 

@@ -2,7 +2,7 @@ import { RefusalError, refuse } from '../core/errors.js';
 import { type EventType, eventBody, type OutboxEvent, sampleObject } from '../core/events.js';
 import { firstIdAt, lastIdAt, timeOf, type Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
-import type { Db } from '../store/db.js';
+import type { Db, Engine } from '../store/db.js';
 import {
   type Delivery,
   type DeliveryStatus,
@@ -14,6 +14,7 @@ import {
 import {
   deleteEndpoint,
   type Endpoint,
+  type EndpointChanges,
   insertEndpoint,
   listEndpoints,
   readEndpoint,
@@ -24,6 +25,7 @@ import {
 import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
 import { newEventId, newId } from './ids.js';
+import { invalidCursor } from './lookup.js';
 import type { AttemptCounts } from './outcome.js';
 import { generateSecret } from './signature.js';
 import { storable } from './storable.js';
@@ -56,12 +58,14 @@ export interface EndpointFields {
 export class Webhooks {
   /** Counted by the deliverer beside this ledger, where there is one. */
   readonly attempts: AttemptCounts = { success: 0, failure: 0 };
+  readonly #engine: Engine;
   readonly #db: Db;
   readonly #guard: AddressGuard;
   readonly #onEvents: () => void;
 
-  constructor(db: Db, guard: AddressGuard, onEvents: () => void) {
-    this.#db = db;
+  constructor(engine: Engine, guard: AddressGuard, onEvents: () => void) {
+    this.#engine = engine;
+    this.#db = engine.reader;
     this.#guard = guard;
     this.#onEvents = onEvents;
   }
@@ -79,36 +83,32 @@ export class Webhooks {
     const { deliveryMode, name, events, signature } = fields;
     const id = newId();
     const url = deliveryMode === 'cli' ? CLI_URL : await this.#checkedUrl(fields.url);
-    const stored = await insertEndpoint(
-      this.#db,
-      {
-        storeId: store.id,
-        id,
-        name,
-        url,
-        deliveryMode,
-        status: 'enabled',
-        events: distinct(events),
-        signature,
-        secret: generateSecret(),
-      },
-      ENDPOINTS_MAX,
+    const endpoint = {
+      storeId: store.id,
+      id,
+      name,
+      url,
+      deliveryMode,
+      status: 'enabled' as const,
+      events: distinct(events),
+      signature,
+      secret: generateSecret(),
+    };
+    const stored = await this.#engine.onLane((lane) =>
+      insertEndpoint(lane, endpoint, ENDPOINTS_MAX),
     );
     if (!stored) throw new RefusalError(TOO_MANY);
     return this.get(store, id);
   }
 
   /** Changes only what is given. */
-  async update(
-    store: Store,
-    id: Uuid,
-    changes: Partial<Pick<Endpoint, 'name' | 'url' | 'status' | 'events' | 'signature'>>,
-  ): Promise<Endpoint> {
-    const endpoint = await this.get(store, id);
-    const takesUrl = changes.url !== undefined && endpoint.deliveryMode === 'http';
-    const url = takesUrl ? await this.#checkedUrl(changes.url) : endpoint.url;
-    const events = distinct(changes.events ?? endpoint.events);
-    const changed = found(await updateEndpoint(this.#db, { ...endpoint, ...changes, url, events }));
+  async update(store: Store, id: Uuid, changes: EndpointChanges): Promise<Endpoint> {
+    if (changes.url !== undefined) {
+      const { deliveryMode } = await this.get(store, id);
+      if (deliveryMode === 'http') await this.#checkedUrl(changes.url);
+    }
+    const events = changes.events && distinct(changes.events);
+    const changed = found(await updateEndpoint(this.#db, store.id, id, { ...changes, events }));
     this.#onEvents();
     return changed;
   }
@@ -188,13 +188,17 @@ export class Webhooks {
     return { eventId, type: type as EventType };
   }
 
-  /** Newest first. */
+  /** Newest first. @throws {RefusalError} also where the cursor is no event of this endpoint. */
   async deliveries(
     store: Store,
     id: Uuid,
     page: { status: DeliveryStatus | undefined; limit: number; after: Uuid | undefined },
   ): Promise<{ items: Delivery[]; more: boolean }> {
     await this.get(store, id);
+    const { after } = page;
+    if (after !== undefined && (await this.#delivery(store, id, after)) === undefined) {
+      throw new RefusalError(invalidCursor('starting_after'));
+    }
     return listDeliveries(this.#db, store.id, id, page);
   }
 

@@ -1,5 +1,5 @@
 import type { Uuid } from '../core/id.js';
-import { type Db, textArray } from './db.js';
+import { type Db, type Lane, textArray } from './db.js';
 import { epoch } from './lock.js';
 
 /** Webhook endpoints and the leases under which a server delivers to them. */
@@ -29,40 +29,51 @@ export interface Endpoint {
 
 const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
   array_to_string(events, ' ') as events, signature, secret,
-  case when previous_secret_until > clock_timestamp() then previous_secret end as previous_secret,
+  case when previous_secret_until > now() then previous_secret end as previous_secret,
   ${['previous_secret_until', 'failing_since', 'created_at'].map((column) => epoch(column)).join(', ')}, disabled_reason`;
 
 const SELECT = `select ${COLUMNS} from tallystick.webhook_endpoints`;
 
-/** Stores an endpoint; false where the store has `limit` of them already. */
+/**
+ * Stores an endpoint; false where the store has `limit` of them already. Those who create in one
+ * store wait for each other at its row, and only then count, so that no two count the same.
+ */
 export async function insertEndpoint(
-  db: Db,
+  lane: Lane,
   endpoint: Omit<
     Endpoint,
     'previousSecret' | 'previousSecretUntil' | 'disabledReason' | 'failingSince' | 'createdAt'
   >,
   limit: number,
 ): Promise<boolean> {
-  const { rows } = await db.query(
-    `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url, delivery_mode,
-        status, events, signature, secret)
-      select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
-      where (select count(*) from tallystick.webhook_endpoints where store_id = $1) < $10
-      returning 1`,
-    [
-      endpoint.storeId,
-      endpoint.id,
-      endpoint.name,
-      endpoint.url,
-      endpoint.deliveryMode,
-      endpoint.status,
-      textArray(endpoint.events),
-      endpoint.signature,
-      endpoint.secret,
-      limit,
-    ],
-  );
-  return rows.length > 0;
+  const answers = await lane.flight([
+    { text: 'begin isolation level read committed' },
+    {
+      text: 'select 1 from tallystick.stores where store_id = $1 for no key update',
+      values: [endpoint.storeId],
+    },
+    {
+      text: `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url, delivery_mode,
+          status, events, signature, secret)
+        select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
+        where (select count(*) from tallystick.webhook_endpoints where store_id = $1) < $10
+        returning 1`,
+      values: [
+        endpoint.storeId,
+        endpoint.id,
+        endpoint.name,
+        endpoint.url,
+        endpoint.deliveryMode,
+        endpoint.status,
+        textArray(endpoint.events),
+        endpoint.signature,
+        endpoint.secret,
+        limit,
+      ],
+    },
+    { text: 'commit' },
+  ]);
+  return answers[2]!.rows.length > 0;
 }
 
 export async function readEndpoint(db: Db, storeId: Uuid, id: Uuid): Promise<Endpoint | undefined> {
@@ -78,24 +89,45 @@ export async function listEndpoints(db: Db, storeId: Uuid): Promise<Endpoint[]> 
   return rows.map(toEndpoint);
 }
 
-/** Changes what people can change of an endpoint. Enabling it clears why it was disabled. */
+/** What people can change of an endpoint; what is left out stays. */
+export interface EndpointChanges {
+  readonly name?: string | null | undefined;
+  /** Ignored for `cli` endpoints. */
+  readonly url?: string | undefined;
+  readonly status?: Endpoint['status'] | undefined;
+  readonly events?: readonly string[] | undefined;
+  readonly signature?: SignatureScheme | undefined;
+}
+
+/**
+ * Writes what was given and nothing else, in one statement, so that of two changes at once
+ * neither is lost. Enabling it clears why it was disabled.
+ */
 export async function updateEndpoint(
   db: Db,
-  endpoint: Pick<Endpoint, 'storeId' | 'id' | 'name' | 'url' | 'status' | 'events' | 'signature'>,
+  storeId: Uuid,
+  id: Uuid,
+  { name, url, status, events, signature }: EndpointChanges,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set name = $3, url = $4, status = $5,
-        events = $6::text[], signature = $7, updated_at = now(),
-        disabled_reason = case when $5 = 'enabled' then null else disabled_reason end
+    `update tallystick.webhook_endpoints set
+        name = case when $3::boolean then $4::text else name end,
+        url = case when delivery_mode = 'http' then coalesce($5::text, url) else url end,
+        status = coalesce($6::text, status),
+        events = coalesce($7::text[], events),
+        signature = coalesce($8::text, signature),
+        disabled_reason = case when $6::text = 'enabled' then null else disabled_reason end,
+        updated_at = now()
       where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
     [
-      endpoint.storeId,
-      endpoint.id,
-      endpoint.name,
-      endpoint.url,
-      endpoint.status,
-      textArray(endpoint.events),
-      endpoint.signature,
+      storeId,
+      id,
+      name !== undefined,
+      name ?? null,
+      url ?? null,
+      status ?? null,
+      events === undefined ? null : textArray(events),
+      signature ?? null,
     ],
   );
   return rows[0] && toEndpoint(rows[0]);
@@ -111,7 +143,7 @@ export async function rotateSecret(
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
     `update tallystick.webhook_endpoints set previous_secret = secret, secret = $3,
-        previous_secret_until = clock_timestamp() + $4::float8 * interval '1 second',
+        previous_secret_until = now() + $4::float8 * interval '1 second',
         updated_at = now()
       where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
     [storeId, id, secret, overlap],
@@ -168,12 +200,12 @@ export async function findWork(db: Db): Promise<{ storeId: Uuid; id: Uuid }[]> {
   const { rows } = await db.query(
     `select e.store_id, e.endpoint_id from tallystick.webhook_endpoints e
       where e.status = 'enabled' and e.delivery_mode = 'http'
-        and (e.lease_until is null or e.lease_until < clock_timestamp())
+        and (e.lease_until is null or e.lease_until < now())
         and (exists (select 1 from tallystick.outbox o
             where o.store_id = e.store_id and o.endpoint_id = e.endpoint_id)
           or exists (select 1 from tallystick.deliveries d
             where d.store_id = e.store_id and d.endpoint_id = e.endpoint_id
-              and d.due_at <= clock_timestamp()))`,
+              and d.due_at <= now()))`,
   );
   return rows.map((row) => ({ storeId: row.store_id, id: row.endpoint_id }));
 }
@@ -194,9 +226,9 @@ export async function takeLease(
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
     `update tallystick.webhook_endpoints set lease_owner = $3,
-        lease_until = clock_timestamp() + $4::float8 * interval '1 millisecond'
+        lease_until = now() + $4::float8 * interval '1 millisecond'
       where store_id = $1 and endpoint_id = $2 and status = 'enabled' and delivery_mode = 'http'
-        and (lease_owner = $3 or lease_until is null or lease_until < clock_timestamp())
+        and (lease_owner = $3 or lease_until is null or lease_until < now())
       returning ${COLUMNS}`,
     [storeId, id, owner, milliseconds],
   );

@@ -87,6 +87,19 @@ describe('the official SDK', () => {
     await expect(creem.webhooks.get(created.id)).rejects.toMatchObject({ statusCode: 404 });
   });
 
+  test('trims names alike, whether it creates or updates', async () => {
+    const { body: webhook } = await api('POST', '/v1/webhooks', {
+      delivery_mode: 'cli',
+      name: '\tmine  ',
+    });
+    expect(webhook.name).toBe('mine');
+    const rename = async (name: string | null) =>
+      (await api('PATCH', `/v1/webhooks/${webhook.id}`, { name })).body.name;
+    expect(await rename(' \u00a0yours\n')).toBe('yours');
+    expect(await rename(null)).toBeNull();
+    await api('DELETE', `/v1/webhooks/${webhook.id}`);
+  });
+
   test('pages through endpoints', async () => {
     const ids: string[] = [];
     for (let i = 0; i < 5; i++) ids.push((await creem.webhooks.create({ url: receiver.url })).id);
@@ -375,6 +388,24 @@ describe('refusals', () => {
   ])('%s %s %o: %s %s', async (method, path, body, status, code) => {
     const answer = await api(method, path, body);
     expect(answer).toMatchObject({ status, body: { error: { code } } });
+  });
+
+  test('a cursor that is no delivery of this webhook is refused', async () => {
+    const [one, other] = [
+      await api('POST', '/v1/webhooks', { delivery_mode: 'cli' }),
+      await api('POST', '/v1/webhooks', { delivery_mode: 'cli' }),
+    ];
+    const { body: sent } = await api('POST', `/v1/webhooks/${other.body.id}/test`);
+    const list = (id: string, cursor: string) =>
+      api('GET', `/v1/webhooks/${id}/deliveries?starting_after=${cursor}`);
+    const unknown = {
+      status: 400,
+      body: { error: { code: 'invalid_cursor', param: 'starting_after' } },
+    };
+    expect(await list(other.body.id, sent.id)).toMatchObject({ status: 200, body: { data: [] } });
+    expect(await list(one.body.id, sent.id)).toMatchObject(unknown);
+    expect(await list(other.body.id, evt)).toMatchObject(unknown);
+    for (const { body } of [one, other]) await api('DELETE', `/v1/webhooks/${body.id}`);
   });
 
   test('feed and acknowledgement are for cli endpoints, resending for http ones', async () => {
