@@ -96,7 +96,10 @@ export const webhook = z
     signature,
     health: z.enum(['healthy', 'failing', 'failing_for_a_day']),
     failing_since: time.nullable(),
-    disabled_reason: z.string().nullable(),
+    disabled_reason: z.string().nullable().meta({
+      description: 'Why it is disabled. Its events are kept meanwhile, and delivered once enabled.',
+    }),
+    disabled_at: time.nullable().meta({ description: 'Since when it is disabled.' }),
     created_at: time,
   })
   .meta({ id: 'Webhook' });

@@ -1,6 +1,6 @@
 import type { Uuid } from '../core/id.js';
 import type { Engine } from '../store/db.js';
-import { findWork } from '../store/endpoints.js';
+import { findWork } from '../store/leases.js';
 import { AddressGuard } from './address.js';
 import { Courier, type CourierParts } from './courier.js';
 import type { DeliverySettings } from './delivery-settings.js';

@@ -29,9 +29,17 @@ import { invalidCursor } from './lookup.js';
 import type { AttemptCounts } from './outcome.js';
 import { generateSecret } from './signature.js';
 import { storable } from './storable.js';
+import {
+  CLI_ONLY,
+  DISABLED,
+  ENDPOINTS_MAX,
+  HTTP_ONLY,
+  NO_EVENT,
+  NO_WEBHOOK,
+  TOO_MANY,
+  URL_REQUIRED,
+} from './webhook-refusals.js';
 
-/** How many endpoints a store can have: each that wants an event costs its movement a row. */
-export const ENDPOINTS_MAX = 20;
 /** How many deliveries one request can make due again. */
 export const RESEND_MAX = 10_000;
 /** How much of an acknowledged answer's body is kept, in characters. */
@@ -39,6 +47,7 @@ const ANSWER_KEPT = 1_000;
 /** What stands for the URL of an endpoint that is polled and never called (contract 3.6). */
 export const CLI_URL = 'creem-cli://listen';
 
+const BY_OWNER = 'It was disabled over the API.';
 const SETTLED: readonly DeliveryStatus[] = ['delivered', 'failed'];
 
 export interface EndpointFields {
@@ -108,7 +117,9 @@ export class Webhooks {
       if (deliveryMode === 'http') await this.#checkedUrl(changes.url);
     }
     const events = changes.events && distinct(changes.events);
-    const changed = found(await updateEndpoint(this.#db, store.id, id, { ...changes, events }));
+    const changed = found(
+      await updateEndpoint(this.#db, store.id, id, { ...changes, events }, BY_OWNER),
+    );
     this.#onEvents();
     return changed;
   }
@@ -246,32 +257,6 @@ export class Webhooks {
     throw new RefusalError(refuse('invalid_webhook_url', message, 'url'));
   }
 }
-
-const NO_WEBHOOK = refuse(
-  'webhook_not_found',
-  "There is no such webhook in this store. Check the webhook's id.",
-);
-const NO_EVENT = refuse(
-  'event_not_found',
-  "This webhook has no such event, or no longer. Check the event's id.",
-);
-const TOO_MANY = refuse(
-  'webhook_limit_reached',
-  `A store can have at most ${ENDPOINTS_MAX} webhooks. Delete one that is not used.`,
-);
-const URL_REQUIRED = refuse('validation_error', 'url is required.', 'url');
-const DISABLED = refuse(
-  'webhook_disabled',
-  'This webhook is disabled and receives nothing. Enable it first.',
-);
-const CLI_ONLY = refuse(
-  'webhook_mode_mismatch',
-  'Only a webhook with delivery_mode cli has a feed of pending events.',
-);
-const HTTP_ONLY = refuse(
-  'webhook_mode_mismatch',
-  'Only events of a webhook with delivery_mode http can be sent again.',
-);
 
 function found(endpoint: Endpoint | undefined): Endpoint {
   if (endpoint === undefined) throw new RefusalError(NO_WEBHOOK);

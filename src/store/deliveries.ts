@@ -110,7 +110,7 @@ export type Remove = (
 
 /** Deliveries that are not due again. */
 export const removeSettled: Remove = remover('deliveries', 'and due_at is null');
-/** All deliveries, also those that are due: for endpoints that are gone. */
+/** All deliveries, also those that are due: of endpoints that are gone or disabled. */
 export const removeDeliveries: Remove = remover('deliveries', '');
 /** Events that nobody has fetched or attempted. */
 export const removeUnattempted: Remove = remover('outbox', '');

@@ -2,7 +2,7 @@ import type { Uuid } from '../core/id.js';
 import { type Db, type Lane, textArray } from './db.js';
 import { epoch } from './lock.js';
 
-/** Webhook endpoints and the leases under which a server delivers to them. */
+/** Webhook endpoints. */
 
 export type SignatureScheme = 'creem' | 'standard' | 'both';
 
@@ -20,17 +20,19 @@ export interface Endpoint {
   /** Signs as well until then; null where there is none any more. */
   readonly previousSecret: string | null;
   readonly previousSecretUntil: number | null;
-  /** Why the server disabled it; null where it did not. */
+  /** Why it is disabled, and since when; null where it is enabled. */
   readonly disabledReason: string | null;
+  readonly disabledAt: number | null;
   /** Since when every attempt has failed; null after a success. */
   readonly failingSince: number | null;
   readonly createdAt: number;
 }
 
-const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
+const INSTANTS = ['previous_secret_until', 'failing_since', 'disabled_at', 'created_at'];
+export const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
   array_to_string(events, ' ') as events, signature, secret,
   case when previous_secret_until > now() then previous_secret end as previous_secret,
-  ${['previous_secret_until', 'failing_since', 'created_at'].map((column) => epoch(column)).join(', ')}, disabled_reason`;
+  ${INSTANTS.map((column) => epoch(column)).join(', ')}, disabled_reason`;
 
 const SELECT = `select ${COLUMNS} from tallystick.webhook_endpoints`;
 
@@ -42,7 +44,12 @@ export async function insertEndpoint(
   lane: Lane,
   endpoint: Omit<
     Endpoint,
-    'previousSecret' | 'previousSecretUntil' | 'disabledReason' | 'failingSince' | 'createdAt'
+    | 'previousSecret'
+    | 'previousSecretUntil'
+    | 'disabledReason'
+    | 'disabledAt'
+    | 'failingSince'
+    | 'createdAt'
   >,
   limit: number,
 ): Promise<boolean> {
@@ -102,12 +109,15 @@ export interface EndpointChanges {
 /**
  * Writes what was given and nothing else, in one statement, so that of two changes at once
  * neither is lost. Enabling it clears why it was disabled.
+ *
+ * @param reason why it is disabled, where that is a change.
  */
 export async function updateEndpoint(
   db: Db,
   storeId: Uuid,
   id: Uuid,
   { name, url, status, events, signature }: EndpointChanges,
+  reason: string,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
     `update tallystick.webhook_endpoints set
@@ -116,7 +126,10 @@ export async function updateEndpoint(
         status = coalesce($6::text, status),
         events = coalesce($7::text[], events),
         signature = coalesce($8::text, signature),
-        disabled_reason = case when $6::text = 'enabled' then null else disabled_reason end,
+        disabled_reason = case when $6::text = 'enabled' then null
+          when $6::text <> status then $9 else disabled_reason end,
+        disabled_at = case when $6::text = 'enabled' then null
+          when $6::text <> status then now() else disabled_at end,
         updated_at = now()
       where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
     [
@@ -128,6 +141,7 @@ export async function updateEndpoint(
       status ?? null,
       events === undefined ? null : textArray(events),
       signature ?? null,
+      reason,
     ],
   );
   return rows[0] && toEndpoint(rows[0]);
@@ -165,19 +179,20 @@ export async function deleteEndpoint(
   return rows[0] && toEndpoint(rows[0]);
 }
 
-/** Disables an endpoint that says that it is gone. */
+/** Disables an endpoint that says that it is gone; false where it was disabled already. */
 export async function disableEndpoint(
   db: Db,
   storeId: Uuid,
   id: Uuid,
   reason: string,
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rows } = await db.query(
     `update tallystick.webhook_endpoints
-      set status = 'disabled', disabled_reason = $3, updated_at = now()
-      where store_id = $1 and endpoint_id = $2 and status = 'enabled'`,
+      set status = 'disabled', disabled_reason = $3, disabled_at = now(), updated_at = now()
+      where store_id = $1 and endpoint_id = $2 and status = 'enabled' returning 1`,
     [storeId, id, reason],
   );
+  return rows.length > 0;
 }
 
 /** Notes that an endpoint has begun to fail, or that it answers again. */
@@ -195,55 +210,7 @@ export async function markFailing(
   );
 }
 
-/** The endpoints that have something to deliver now and that no server holds. */
-export async function findWork(db: Db): Promise<{ storeId: Uuid; id: Uuid }[]> {
-  const { rows } = await db.query(
-    `select e.store_id, e.endpoint_id from tallystick.webhook_endpoints e
-      where e.status = 'enabled' and e.delivery_mode = 'http'
-        and (e.lease_until is null or e.lease_until < now())
-        and (exists (select 1 from tallystick.outbox o
-            where o.store_id = e.store_id and o.endpoint_id = e.endpoint_id)
-          or exists (select 1 from tallystick.deliveries d
-            where d.store_id = e.store_id and d.endpoint_id = e.endpoint_id
-              and d.due_at <= now()))`,
-  );
-  return rows.map((row) => ({ storeId: row.store_id, id: row.endpoint_id }));
-}
-
-/**
- * Takes or renews the lease of an endpoint. Of two servers one waits for the other's row here,
- * and then the condition is checked again on what that one wrote.
- *
- * @param milliseconds from now on.
- * @returns undefined where another server holds it, or it is not to be delivered to.
- */
-export async function takeLease(
-  db: Db,
-  storeId: Uuid,
-  id: Uuid,
-  owner: Uuid,
-  milliseconds: number,
-): Promise<Endpoint | undefined> {
-  const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set lease_owner = $3,
-        lease_until = now() + $4::float8 * interval '1 millisecond'
-      where store_id = $1 and endpoint_id = $2 and status = 'enabled' and delivery_mode = 'http'
-        and (lease_owner = $3 or lease_until is null or lease_until < now())
-      returning ${COLUMNS}`,
-    [storeId, id, owner, milliseconds],
-  );
-  return rows[0] && toEndpoint(rows[0]);
-}
-
-export async function giveLease(db: Db, storeId: Uuid, id: Uuid, owner: Uuid): Promise<void> {
-  await db.query(
-    `update tallystick.webhook_endpoints set lease_owner = null, lease_until = null
-      where store_id = $1 and endpoint_id = $2 and lease_owner = $3`,
-    [storeId, id, owner],
-  );
-}
-
-interface EndpointRow {
+export interface EndpointRow {
   store_id: Uuid;
   endpoint_id: Uuid;
   name: string | null;
@@ -256,11 +223,12 @@ interface EndpointRow {
   previous_secret: string | null;
   previous_secret_until: string | null;
   disabled_reason: string | null;
+  disabled_at: string | null;
   failing_since: string | null;
   created_at: string;
 }
 
-function toEndpoint(row: EndpointRow): Endpoint {
+export function toEndpoint(row: EndpointRow): Endpoint {
   const instant = (text: string | null) => (text === null ? null : Number(text));
   return {
     storeId: row.store_id,
@@ -275,6 +243,7 @@ function toEndpoint(row: EndpointRow): Endpoint {
     previousSecret: row.previous_secret,
     previousSecretUntil: row.previous_secret === null ? null : instant(row.previous_secret_until),
     disabledReason: row.disabled_reason,
+    disabledAt: instant(row.disabled_at),
     failingSince: instant(row.failing_since),
     createdAt: Number(row.created_at),
   };

@@ -27,7 +27,7 @@ export function readClock(storeId: Uuid): Statement {
  * What a batch reads once the locks of the statements before are held, in one statement: the
  * instant, who has its keys already, and what the store's webhook endpoints want to be told. The
  * last is read at every batch, because an answer from memory would lose the events between
- * another server's change of an endpoint and its end.
+ * another server's change of an endpoint and its end. Those of a disabled one are kept for it.
  */
 export function observe(storeId: Uuid, keys: readonly string[]): Statement {
   return {
@@ -39,7 +39,7 @@ export function observe(storeId: Uuid, keys: readonly string[]): Statement {
             where store_id = $1 and idempotency_key = k.key limit 1
           ) as t) as holders,
         (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
-          from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted
+          from tallystick.webhook_endpoints where store_id = $1) as wanted
       from tallystick.stores where store_id = $1`,
     values: [storeId, textArray(keys)],
   };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureKey, Ledger, listStores, type Store } from '../../src/ledger/index.js';
-import { ENDPOINTS_MAX } from '../../src/ledger/webhooks.js';
+import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /** What several do to webhooks at once comes to what one after the other would do. */
