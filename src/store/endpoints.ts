@@ -60,8 +60,8 @@ export async function insertEndpoint(
       values: [endpoint.storeId],
     },
     {
-      text: `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url, delivery_mode,
-          status, events, signature, secret)
+      text: `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url,
+          delivery_mode, status, events, signature, secret)
         select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
         where (select count(*) from tallystick.webhook_endpoints where store_id = $1) < $10
         returning 1`,
