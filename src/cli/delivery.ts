@@ -9,8 +9,10 @@ import {
   migrate,
   Pace,
   readDeliverySettings,
+  type SecretKeys,
 } from '../ledger/index.js';
 import { openEngine } from './engine.js';
+import { readSecretKeys } from './secrets.js';
 import { type Settings, UsageError } from './settings.js';
 import { STOP_MS_MAX, Stop } from './stop.js';
 
@@ -19,6 +21,7 @@ import { STOP_MS_MAX, Stop } from './stop.js';
 export interface Delivery {
   readonly settings: DeliverySettings;
   readonly guard: AddressGuard;
+  readonly secretKeys: SecretKeys;
   /** False where deliveries are left to `tallystick deliver`. */
   readonly inServer: boolean;
 }
@@ -29,9 +32,11 @@ export function readDelivery(env: NodeJS.ProcessEnv): Delivery {
   if (worker !== 'on' && worker !== 'off') {
     throw new UsageError(`TALLYSTICK_WEBHOOK_WORKER must be on or off, not "${worker}".`);
   }
+  const secretKeys = readSecretKeys(env);
   try {
     const settings = readDeliverySettings(env);
-    return { settings, guard: new AddressGuard(settings.allow), inServer: worker === 'on' };
+    const guard = new AddressGuard(settings.allow);
+    return { settings, guard, secretKeys, inServer: worker === 'on' };
   } catch (error) {
     if (error instanceof DeliverySettingsError) throw new UsageError(error.message);
     throw error;
@@ -41,13 +46,13 @@ export function readDelivery(env: NodeJS.ProcessEnv): Delivery {
 /** Delivers beside a ledger, which comes first. @returns undefined where it is switched off. */
 export function deliverBeside(
   ledger: Ledger,
-  { settings, guard, inServer }: Delivery,
+  { inServer, ...parts }: Delivery,
   log: ConstructorParameters<typeof Deliverer>[1]['log'],
 ): Deliverer | undefined {
   if (!inServer) return undefined;
   const pace = new Pace(() => ledger.commands);
   const counts = ledger.webhooks.attempts;
-  const deliverer = new Deliverer(ledger.engine, { settings, guard, log, pace, counts });
+  const deliverer = new Deliverer(ledger.engine, { ...parts, log, pace, counts });
   ledger.onEvents(() => deliverer.ring());
   deliverer.start();
   return deliverer;

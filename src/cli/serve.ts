@@ -21,8 +21,9 @@ export async function serve(settings: Settings, flags: OutputFlags): Promise<voi
   const log = createLog(settings);
   const stop = new Stop(log);
   const delivery = readDelivery(process.env);
+  const { guard, secretKeys } = delivery;
   const engine = await stop.waitFor('opening the database', openEngine(settings));
-  const ledger = new Ledger(engine, delivery.guard, settings.expiringAheadMs);
+  const ledger = new Ledger(engine, guard, settings.expiringAheadMs, secretKeys);
   let draining = false;
   try {
     await stop.waitFor('migrations', migrate(engine));

@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Uuid } from '../core/id.js';
 import { timeOf } from '../core/id.js';
-import type { Db } from '../store/db.js';
-import { disableEndpoint, type Endpoint, readEndpoint } from '../store/endpoints.js';
+import { type Endpoint, readEndpoint } from '../store/endpoints.js';
 import {
   type DueEvent,
   type Result,
@@ -11,29 +10,16 @@ import {
   settleDue,
   settleFresh,
 } from '../store/outbox.js';
-import type { AddressGuard } from './address.js';
 import { attempt } from './attempt.js';
 import { Connections } from './connections.js';
+import type { CourierParts } from './courier-parts.js';
 import { CourierQueue } from './courier-queue.js';
-import type { DeliverySettings } from './delivery-settings.js';
-import { type DeliveryLog, EndpointHealth } from './endpoint-health.js';
+import { EndpointHealth } from './endpoint-health.js';
 import { Lease } from './lease.js';
-import { type AttemptCounts, isGone, resultOf } from './outcome.js';
-import { PACE_WINDOW_MS, PACED_ATTEMPTS, type Pace } from './pace.js';
+import { isGone, resultOf } from './outcome.js';
+import { PACE_WINDOW_MS, PACED_ATTEMPTS } from './pace.js';
+import { SecretError, type SigningSecrets } from './secrets.js';
 import { signedHeaders } from './signature.js';
-
-export interface CourierParts {
-  readonly db: Db;
-  readonly settings: DeliverySettings;
-  readonly guard: AddressGuard;
-  readonly pace: Pace;
-  /** Whose lease it is: one for each worker. */
-  readonly owner: Uuid;
-  readonly log: DeliveryLog;
-  readonly counts: AttemptCounts;
-  /** From 0 up to 1. */
-  readonly random: () => number;
-}
 
 /** The shortest time between two visits to the database: what ends meanwhile is settled as one. */
 const VISIT_GAP_MS = 25;
@@ -49,8 +35,6 @@ const DUE_GAP_MS = 100;
 /** How long attempts in flight may take once this is stopped; what is left is for noting them. */
 const ATTEMPT_GRACE_MS = 7_000;
 
-const GONE = 'The endpoint answered 410 Gone.';
-
 /** Delivers to one endpoint for as long as it holds the endpoint's lease and there is work. */
 export class Courier {
   readonly #parts: CourierParts;
@@ -60,6 +44,7 @@ export class Courier {
   readonly #stopping = new AbortController();
   readonly #lease: Lease;
   #endpoint: Endpoint;
+  #secrets: SigningSecrets | undefined;
   #inFlight = 0;
   #results: { event: DueEvent; result: Result }[] = [];
   #gone = false;
@@ -88,6 +73,11 @@ export class Courier {
     const { db, owner, settings } = parts;
     const taken = await Lease.take({ db, owner, timeout: settings.timeout }, work);
     return taken && new Courier(parts, taken.lease, taken.endpoint);
+  }
+
+  /** Whether its endpoint's secrets can be read; without them nothing can be sent. */
+  get canSign(): boolean {
+    return this.#secrets !== undefined;
   }
 
   /** Says that there may be something new. */
@@ -145,8 +135,20 @@ export class Courier {
 
   /** Goes on with the endpoint as it is now. Where it is disabled, what is in flight may end. */
   #adopt(endpoint: Endpoint | undefined): void {
-    if (endpoint?.status === 'enabled') this.#endpoint = endpoint;
-    else this.#stopped = true;
+    if (endpoint?.status !== 'enabled') {
+      this.#stopped = true;
+      return;
+    }
+    this.#endpoint = endpoint;
+    try {
+      this.#secrets = this.#parts.secretKeys.openAll(endpoint);
+    } catch (error) {
+      if (!(error instanceof SecretError)) throw error;
+      this.#secrets = undefined;
+      this.#stopped = true;
+      const fields = { endpoint: endpoint.id, reason: error.message };
+      this.#parts.log.warn(fields, 'webhook deliveries wait, for the secret cannot be read');
+    }
   }
 
   #isDone(): boolean {
@@ -188,13 +190,15 @@ export class Courier {
   /** Starts as many attempts as there is room for, while the lease outlasts them for sure. */
   #start(): void {
     const { settings } = this.#parts;
+    const secrets = this.#secrets;
+    if (secrets === undefined) return;
     while (!this.#stopped && !this.#gone && this.#inFlight < settings.concurrency) {
       if (!this.#lease.outlastsAttempt || this.#isPaced()) return;
       const event = this.#queue.take();
       if (event === undefined) return;
       this.#windowAttempts++;
       this.#inFlight++;
-      void this.#attempt(event);
+      void this.#attempt(event, secrets);
     }
   }
 
@@ -208,12 +212,13 @@ export class Courier {
     return this.#windowAttempts >= PACED_ATTEMPTS && this.#parts.pace.busy;
   }
 
-  async #attempt(event: DueEvent): Promise<void> {
+  async #attempt(event: DueEvent, secrets: SigningSecrets): Promise<void> {
     const { guard, settings } = this.#parts;
+    const { url, signature } = this.#endpoint;
     const answered = await attempt(guard, this.#connections, {
-      url: this.#endpoint.url,
+      url,
       body: event.body,
-      headerSets: signedHeaders(this.#endpoint, event, Date.now()),
+      headerSets: signedHeaders({ ...secrets, signature }, event, Date.now()),
       timeout: settings.timeout,
       signal: this.#stopping.signal,
     });
@@ -243,20 +248,8 @@ export class Courier {
     if (later.length > 0) await settleDue(db, storeId, id, later.map(resultIn));
     this.#results = this.#results.slice(results.length);
     for (const { event } of results) this.#queue.settled(event.eventId);
-    if (this.#gone) await this.#disable();
+    if (this.#gone) await this.#health.disable(this.#endpoint);
     this.#endpoint = await this.#health.note(this.#endpoint, results.map(resultIn));
-  }
-
-  /** Whoever answers 410 asks for it. Its events wait, for it may have been a mistake. */
-  async #disable(): Promise<void> {
-    const { storeId, id, url } = this.#endpoint;
-    const disabled = await disableEndpoint(this.#parts.db, storeId, id, GONE);
-    if (!disabled) return;
-    const { host } = new URL(url);
-    this.#parts.log.warn(
-      { endpoint: id, host },
-      'a webhook endpoint answered 410 Gone and is disabled; its events are kept until it is enabled',
-    );
   }
 
   #restMs(): number {

@@ -2,7 +2,8 @@ import type { Uuid } from '../core/id.js';
 import type { Engine } from '../store/db.js';
 import { findWork } from '../store/leases.js';
 import { AddressGuard } from './address.js';
-import { Courier, type CourierParts } from './courier.js';
+import { Courier } from './courier.js';
+import type { CourierParts } from './courier-parts.js';
 import type { DeliverySettings } from './delivery-settings.js';
 import { endsWithin } from './ending.js';
 import type { DeliveryLog } from './endpoint-health.js';
@@ -10,6 +11,7 @@ import { newId } from './ids.js';
 import type { AttemptCounts } from './outcome.js';
 import { Pace } from './pace.js';
 import { sweepDeliveries } from './retention.js';
+import { SecretKeys } from './secrets.js';
 
 export interface DelivererOptions {
   readonly settings: DeliverySettings;
@@ -20,6 +22,8 @@ export interface DelivererOptions {
   /** Where somebody reads them. */
   readonly counts?: AttemptCounts;
   readonly random?: () => number;
+  /** Those that open the endpoints' secrets; without any, only plain ones are read. */
+  readonly secretKeys?: SecretKeys;
 }
 
 /** How often the database is asked for work that nobody here was told of. */
@@ -29,6 +33,8 @@ const POLL_MS_MAX = 2_000;
 const LOOK_GAP_MS = 50;
 const LOOK_GAP_BUSY_MS = 250;
 const SWEEP_MS_MAX = 10 * 60 * 1000;
+/** How long an endpoint is left alone whose secret cannot be read, in milliseconds. */
+const UNREADABLE_MS = 60_000;
 /** How long a stop takes at most, in milliseconds, whatever does not end. */
 export const STOP_GRACE_MS = 8_000;
 
@@ -41,6 +47,8 @@ export class Deliverer {
   readonly #engine: Engine;
   readonly #parts: CourierParts;
   readonly #couriers = new Map<Uuid, { courier: Courier; done: Promise<void> }>();
+  /** When endpoints are looked at again whose secrets could not be read, by `performance.now`. */
+  readonly #unreadable = new Map<Uuid, number>();
   #running: Promise<unknown> | undefined;
   #stopped = false;
   #rung = false;
@@ -57,6 +65,7 @@ export class Deliverer {
       log: options.log,
       counts: options.counts ?? { success: 0, failure: 0 },
       random: options.random ?? Math.random,
+      secretKeys: options.secretKeys ?? new SecretKeys(),
     };
   }
 
@@ -108,6 +117,7 @@ export class Deliverer {
     const work = await findWork(this.#engine.reader);
     for (const place of work) {
       if (this.#stopped || this.#couriers.has(place.id)) continue;
+      if ((this.#unreadable.get(place.id) ?? 0) > performance.now()) continue;
       const courier = await Courier.hire(this.#parts, place);
       if (courier !== undefined) this.#employ(place.id, courier);
     }
@@ -122,6 +132,8 @@ export class Deliverer {
       })
       .then(() => {
         this.#couriers.delete(id);
+        if (courier.canSign) this.#unreadable.delete(id);
+        else this.#unreadable.set(id, performance.now() + UNREADABLE_MS);
         // What was committed between its last look and the end of its lease rang in vain.
         this.#wake();
       });

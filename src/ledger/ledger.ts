@@ -35,6 +35,7 @@ import {
   reverseCommand,
   type Terms,
 } from './requests.js';
+import { SecretKeys } from './secrets.js';
 import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
 import { Webhooks } from './webhooks.js';
 
@@ -63,16 +64,18 @@ export class Ledger {
   /**
    * @param guard says which addresses a webhook may have.
    * @param announceAheadMs how long before its expiry a grant is announced.
+   * @param secretKeys seal and open webhooks' secrets; without any these are plain text.
    */
   constructor(
     engine: Engine,
     guard: AddressGuard = new AddressGuard(),
     announceAheadMs: number = ANNOUNCE_AHEAD_MS_DEFAULT,
+    secretKeys: SecretKeys = new SecretKeys(),
   ) {
     this.engine = engine;
     this.announceAheadMs = announceAheadMs;
     this.funds = new FundReads(engine.reader);
-    this.webhooks = new Webhooks(engine, guard, () => this.#onEvents());
+    this.webhooks = new Webhooks(engine, guard, secretKeys, () => this.#onEvents());
     this.#batcher = new Batcher(engine, () => this.#onEvents());
   }
 

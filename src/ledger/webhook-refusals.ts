@@ -5,6 +5,14 @@ import { refuse } from '../core/errors.js';
 /** How many endpoints a store can have: each that wants an event costs its movement a row. */
 export const ENDPOINTS_MAX = 20;
 
+export const SECRET_UNREADABLE = refuse(
+  'secret_unreadable',
+  'The signing secret of this webhook cannot be decrypted with the keys that the server has. Whoever runs it sets TALLYSTICK_SECRET_KEY; or rotate the secret with overlap_seconds 0.',
+);
+export const ROTATED_TOO_OFTEN = refuse(
+  'overloaded',
+  'The secret is being rotated by others at the same time. Try again after a moment.',
+);
 export const NO_WEBHOOK = refuse(
   'webhook_not_found',
   "There is no such webhook in this store. Check the webhook's id.",

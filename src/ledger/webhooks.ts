@@ -18,16 +18,16 @@ import {
   insertEndpoint,
   listEndpoints,
   readEndpoint,
-  rotateSecret,
   type SignatureScheme,
   updateEndpoint,
 } from '../store/endpoints.js';
 import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
+import { EndpointSecrets } from './endpoint-secrets.js';
 import { newEventId, newId } from './ids.js';
 import { invalidCursor } from './lookup.js';
 import type { AttemptCounts } from './outcome.js';
-import { generateSecret } from './signature.js';
+import type { SecretKeys, SigningSecrets } from './secrets.js';
 import { storable } from './storable.js';
 import {
   CLI_ONLY,
@@ -70,10 +70,12 @@ export class Webhooks {
   readonly #engine: Engine;
   readonly #db: Db;
   readonly #guard: AddressGuard;
+  readonly #secrets: EndpointSecrets;
   readonly #onEvents: () => void;
 
-  constructor(engine: Engine, guard: AddressGuard, onEvents: () => void) {
+  constructor(engine: Engine, guard: AddressGuard, secretKeys: SecretKeys, onEvents: () => void) {
     this.#engine = engine;
+    this.#secrets = new EndpointSecrets(engine.reader, secretKeys);
     this.#db = engine.reader;
     this.#guard = guard;
     this.#onEvents = onEvents;
@@ -88,10 +90,14 @@ export class Webhooks {
   }
 
   /** @throws {RefusalError} `invalid_webhook_url` with the reason, or `webhook_limit_reached`. */
-  async create(store: Store, fields: EndpointFields): Promise<Endpoint> {
+  async create(
+    store: Store,
+    fields: EndpointFields,
+  ): Promise<{ endpoint: Endpoint; secret: string }> {
     const { deliveryMode, name, events, signature } = fields;
     const id = newId();
     const url = deliveryMode === 'cli' ? CLI_URL : await this.#checkedUrl(fields.url);
+    const { secret, stored: storedSecret } = this.#secrets.make({ storeId: store.id, id });
     const endpoint = {
       storeId: store.id,
       id,
@@ -101,13 +107,13 @@ export class Webhooks {
       status: 'enabled' as const,
       events: distinct(events),
       signature,
-      secret: generateSecret(),
+      storedSecret,
     };
     const stored = await this.#engine.onLane((lane) =>
       insertEndpoint(lane, endpoint, ENDPOINTS_MAX),
     );
     if (!stored) throw new RefusalError(TOO_MANY);
-    return this.get(store, id);
+    return { endpoint: await this.get(store, id), secret };
   }
 
   /** Changes only what is given. */
@@ -129,9 +135,14 @@ export class Webhooks {
     return found(await deleteEndpoint(this.#db, store.id, id));
   }
 
+  /** @throws {RefusalError} also where the server lacks the key that it was sealed with. */
+  async secret(store: Store, id: Uuid): Promise<string> {
+    return this.#secrets.open(await this.get(store, id)).secret;
+  }
+
   /** @param overlap for how many seconds the old secret signs as well. */
-  async rotate(store: Store, id: Uuid, overlap: number): Promise<Endpoint> {
-    return found(await rotateSecret(this.#db, store.id, id, generateSecret(), overlap));
+  rotate(store: Store, id: Uuid, overlap: number) {
+    return this.#secrets.rotate({ storeId: store.id, id }, overlap);
   }
 
   /** The unacknowledged events of a `cli` endpoint, oldest first; none while it is disabled. */
@@ -139,10 +150,11 @@ export class Webhooks {
     store: Store,
     id: Uuid,
     limit: number,
-  ): Promise<{ endpoint: Endpoint; events: DueEvent[] }> {
+  ): Promise<{ secrets: SigningSecrets; events: DueEvent[] }> {
     const endpoint = cliOnly(await this.get(store, id));
-    if (endpoint.status === 'disabled') return { endpoint, events: [] };
-    return { endpoint, events: await readFresh(this.#db, store.id, id, limit) };
+    const secrets = this.#secrets.open(endpoint);
+    if (endpoint.status === 'disabled') return { secrets, events: [] };
+    return { secrets, events: await readFresh(this.#db, store.id, id, limit) };
   }
 
   /**

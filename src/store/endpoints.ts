@@ -16,9 +16,10 @@ export interface Endpoint {
   /** Empty for what `DEFAULT_EVENTS` holds. */
   readonly events: readonly string[];
   readonly signature: SignatureScheme;
-  readonly secret: string;
+  /** As it is stored: plain text or sealed. */
+  readonly storedSecret: string;
   /** Signs as well until then; null where there is none any more. */
-  readonly previousSecret: string | null;
+  readonly storedPreviousSecret: string | null;
   readonly previousSecretUntil: number | null;
   /** Why it is disabled, and since when; null where it is enabled. */
   readonly disabledReason: string | null;
@@ -44,7 +45,7 @@ export async function insertEndpoint(
   lane: Lane,
   endpoint: Omit<
     Endpoint,
-    | 'previousSecret'
+    | 'storedPreviousSecret'
     | 'previousSecretUntil'
     | 'disabledReason'
     | 'disabledAt'
@@ -74,7 +75,7 @@ export async function insertEndpoint(
         endpoint.status,
         textArray(endpoint.events),
         endpoint.signature,
-        endpoint.secret,
+        endpoint.storedSecret,
         limit,
       ],
     },
@@ -147,20 +148,30 @@ export async function updateEndpoint(
   return rows[0] && toEndpoint(rows[0]);
 }
 
-/** Gives an endpoint a new secret; the old one signs as well for `overlap` seconds. */
+export interface NewSecret {
+  /** What is stored as its secret so far. */
+  readonly replaces: string;
+  readonly secret: string;
+  /** The old secret as it is stored from now on; null where it signs no more. */
+  readonly previous: string | null;
+  /** For how many seconds the old one signs as well. */
+  readonly overlap: number;
+}
+
+/** Gives an endpoint a new secret; undefined where the old one has changed meanwhile. */
 export async function rotateSecret(
   db: Db,
   storeId: Uuid,
   id: Uuid,
-  secret: string,
-  overlap: number,
+  { replaces, secret, previous, overlap }: NewSecret,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set previous_secret = secret, secret = $3,
-        previous_secret_until = now() + $4::float8 * interval '1 second',
+    `update tallystick.webhook_endpoints set secret = $4, previous_secret = $5::text,
+        previous_secret_until = case when $5::text is not null
+          then now() + $6::float8 * interval '1 second' end,
         updated_at = now()
-      where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
-    [storeId, id, secret, overlap],
+      where store_id = $1 and endpoint_id = $2 and secret = $3 returning ${COLUMNS}`,
+    [storeId, id, replaces, secret, previous, overlap],
   );
   return rows[0] && toEndpoint(rows[0]);
 }
@@ -239,8 +250,8 @@ export function toEndpoint(row: EndpointRow): Endpoint {
     status: row.status,
     events: row.events === '' ? [] : row.events.split(' '),
     signature: row.signature,
-    secret: row.secret,
-    previousSecret: row.previous_secret,
+    storedSecret: row.secret,
+    storedPreviousSecret: row.previous_secret,
     previousSecretUntil: row.previous_secret === null ? null : instant(row.previous_secret_until),
     disabledReason: row.disabled_reason,
     disabledAt: instant(row.disabled_at),

@@ -31,7 +31,7 @@ onEngines(({ name, create }) => {
 
   test('changes of different fields are all kept', async () => {
     const [a, b] = ledgers as [Ledger, Ledger];
-    const { id } = await subscribe(a);
+    const { id } = (await subscribe(a)).endpoint;
     for (let round = 0; round < 40; round++) {
       const [first, second] = round % 2 === 0 ? [a, b] : [b, a];
       const changed = {
