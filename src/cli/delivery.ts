@@ -4,19 +4,24 @@ import {
   Deliverer,
   type DeliverySettings,
   DeliverySettingsError,
+  endsWithin,
   type Ledger,
   migrate,
   Pace,
   readDeliverySettings,
+  type SecretKeys,
 } from '../ledger/index.js';
 import { openEngine } from './engine.js';
+import { readSecretKeys } from './secrets.js';
 import { type Settings, UsageError } from './settings.js';
+import { STOP_MS_MAX, Stop } from './stop.js';
 
 /** Webhook delivery, inside the server and alone. */
 
 export interface Delivery {
   readonly settings: DeliverySettings;
   readonly guard: AddressGuard;
+  readonly secretKeys: SecretKeys;
   /** False where deliveries are left to `tallystick deliver`. */
   readonly inServer: boolean;
 }
@@ -27,9 +32,11 @@ export function readDelivery(env: NodeJS.ProcessEnv): Delivery {
   if (worker !== 'on' && worker !== 'off') {
     throw new UsageError(`TALLYSTICK_WEBHOOK_WORKER must be on or off, not "${worker}".`);
   }
+  const secretKeys = readSecretKeys(env);
   try {
     const settings = readDeliverySettings(env);
-    return { settings, guard: new AddressGuard(settings.allow), inServer: worker === 'on' };
+    const guard = new AddressGuard(settings.allow);
+    return { settings, guard, secretKeys, inServer: worker === 'on' };
   } catch (error) {
     if (error instanceof DeliverySettingsError) throw new UsageError(error.message);
     throw error;
@@ -39,13 +46,13 @@ export function readDelivery(env: NodeJS.ProcessEnv): Delivery {
 /** Delivers beside a ledger, which comes first. @returns undefined where it is switched off. */
 export function deliverBeside(
   ledger: Ledger,
-  { settings, guard, inServer }: Delivery,
+  { inServer, ...parts }: Delivery,
   log: ConstructorParameters<typeof Deliverer>[1]['log'],
 ): Deliverer | undefined {
   if (!inServer) return undefined;
   const pace = new Pace(() => ledger.commands);
   const counts = ledger.webhooks.attempts;
-  const deliverer = new Deliverer(ledger.engine, { settings, guard, log, pace, counts });
+  const deliverer = new Deliverer(ledger.engine, { ...parts, log, pace, counts });
   ledger.onEvents(() => deliverer.ring());
   deliverer.start();
   return deliverer;
@@ -53,20 +60,19 @@ export function deliverBeside(
 
 /** Runs deliveries alone until SIGTERM or SIGINT, and then lets attempts in flight end. */
 export async function deliver(settings: Settings): Promise<void> {
-  const delivery = readDelivery(process.env);
   const log = pino({ level: settings.logLevel });
-  const engine = await openEngine(settings);
+  const stop = new Stop(log);
+  const delivery = readDelivery(process.env);
+  const engine = await stop.waitFor('opening the database', openEngine(settings));
   try {
-    await migrate(engine);
+    await stop.waitFor('migrations', migrate(engine));
     const deliverer = new Deliverer(engine, { ...delivery, log });
     deliverer.start();
     process.stdout.write(`Tallystick delivers webhooks. Data: ${engine.promise}\n`);
-    await new Promise<void>((resolve) => {
-      process.once('SIGTERM', () => resolve());
-      process.once('SIGINT', () => resolve());
-    });
-    await deliverer.stop();
+    await stop.asked;
+    await stop.waitFor('webhook deliveries', deliverer.stop());
   } finally {
-    await engine.close();
+    await endsWithin(STOP_MS_MAX, stop.waitFor('closing the database', engine.close()));
+    stop.over();
   }
 }

@@ -3,11 +3,13 @@ import {
   type Inspection,
   inspectDatabase,
   pendingMigrations,
+  type SecretKeys,
   SetupError,
 } from '../ledger/index.js';
 import { openEngine } from './engine.js';
 import { EXIT } from './exit.js';
 import { colored, type OutputFlags, print } from './output.js';
+import { checkSecrets, readSecretKeys } from './secrets.js';
 import type { Settings } from './settings.js';
 
 /** One thing that was looked at, and what to do where it is not as it should be. */
@@ -23,11 +25,12 @@ const SKEW_MS_MAX = 1_000;
 
 /** Looks at everything that a start depends on. A failed check makes the exit code 1 or 3. */
 export async function doctor(settings: Settings, flags: OutputFlags): Promise<void> {
+  const keys = readSecretKeys(process.env);
   const findings = [checkNode(process.versions.node)];
   const engine = await tryOpen(settings, findings);
   if (engine !== undefined) {
     try {
-      findings.push(...(await examine(engine)));
+      findings.push(...(await examine(engine, keys)));
     } finally {
       await engine.close();
     }
@@ -64,7 +67,7 @@ async function tryOpen(settings: Settings, findings: Finding[]): Promise<Engine 
   }
 }
 
-async function examine(engine: Engine): Promise<Finding[]> {
+async function examine(engine: Engine, keys: SecretKeys): Promise<Finding[]> {
   const pending = await pendingMigrations(engine.reader);
   const sentAt = Date.now();
   const inspection = await inspectDatabase(engine.reader);
@@ -78,7 +81,12 @@ async function examine(engine: Engine): Promise<Finding[]> {
     Math.abs(skew) <= SKEW_MS_MAX
       ? finding('clock', 'ok', `${Math.round(Math.abs(skew))} ms from the database's`)
       : finding('clock', 'warn', `${Math.round(skew)} ms behind the database's. Run NTP on both.`),
-    ...(pending.length === 0 ? [checkAppendOnly(inspection)] : []),
+    ...(pending.length === 0
+      ? [
+          checkAppendOnly(inspection),
+          { check: 'signing secrets', ...(await checkSecrets(engine.reader, keys)) },
+        ]
+      : []),
   ];
 }
 

@@ -9,6 +9,7 @@ import { type CreateFlags, collectScope, createKey, revoke, showKeys } from './k
 import { type ListenFlags, listen } from './listen.js';
 import { type MigrateFlags, runMigrations } from './migrate.js';
 import { type OutputFlags, say } from './output.js';
+import { decryptSecrets, rotateSecrets } from './secrets.js';
 import { serve } from './serve.js';
 import { type Flags, readSettings, type Settings } from './settings.js';
 import { verify } from './verify.js';
@@ -68,6 +69,18 @@ command(keys, 'list', 'list all keys, without the keys themselves').action(
 command(keys, 'revoke', 'revoke a key; every server refuses it within a second')
   .argument('<key_id>', 'as keys list shows it')
   .action((id: string, flags: Flags & OutputFlags) => revoke(settingsOf(flags), id, flags));
+
+const secrets = program
+  .command('secrets')
+  .description("encrypt webhooks' signing secrets in the database");
+
+command(secrets, 'rotate', 'encrypt all with TALLYSTICK_SECRET_KEY').action(
+  (flags: Flags & OutputFlags) => rotateSecrets(settingsOf(flags), flags),
+);
+
+command(secrets, 'decrypt', 'store all as plain text again').action((flags: Flags & OutputFlags) =>
+  decryptSecrets(settingsOf(flags), flags),
+);
 
 command(program, 'verify', 'prove every balance from the entries').action(
   (flags: Flags & OutputFlags) => verify(settingsOf(flags), flags),

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import {
   type Engine,
+  endsWithin,
   ensureKey,
   generateKey,
   Ledger,
@@ -13,31 +14,37 @@ import { deliverBeside, readDelivery } from './delivery.js';
 import { openEngine } from './engine.js';
 import { type OutputFlags, print } from './output.js';
 import { type Settings, UsageError } from './settings.js';
+import { STOP_MS_MAX, Stop } from './stop.js';
 
 /** Runs the server until SIGTERM or SIGINT, and then lets what is in flight finish. */
 export async function serve(settings: Settings, flags: OutputFlags): Promise<void> {
-  // As the first process of a container this one has no default reaction to signals, so it
-  // listens for them before anything that takes time.
-  const stopped = stopSignal();
   const log = createLog(settings);
+  const stop = new Stop(log);
   const delivery = readDelivery(process.env);
-  const engine = await openEngine(settings);
-  const ledger = new Ledger(engine, delivery.guard, settings.expiringAheadMs);
+  const { guard, secretKeys } = delivery;
+  const engine = await stop.waitFor('opening the database', openEngine(settings));
+  const ledger = new Ledger(engine, guard, settings.expiringAheadMs, secretKeys);
   let draining = false;
   try {
-    await migrate(engine);
+    await stop.waitFor('migrations', migrate(engine));
     const generated = await ensureFirstKey(engine, settings.apiKey);
     const app = createApp({ ledger, log, isDraining: () => draining });
     const server = await listenOrExplain(app, settings);
     const deliverer = deliverBeside(ledger, delivery, log);
     const sweeper = new Sweeper(ledger, (error) => log.error({ err: error }, 'sweep failed'));
     announce(flags, server.url, engine, generated);
-    await stopped;
+    await stop.asked;
     draining = true;
     log.info('stopping: finishing what is in flight');
-    await Promise.all([server.close(), deliverer?.stop(), sweeper.stop()]);
+    await Promise.all([
+      stop.waitFor('requests', server.close()),
+      stop.waitFor('webhook deliveries', deliverer?.stop() ?? Promise.resolve()),
+      stop.waitFor('the sweep', sweeper.stop()),
+    ]);
   } finally {
-    await ledger.close();
+    // Where a start has failed there was no signal, and its error is to be told all the same.
+    await endsWithin(STOP_MS_MAX, stop.waitFor('closing the database', ledger.close()));
+    stop.over();
   }
 }
 
@@ -78,11 +85,4 @@ function announce(flags: OutputFlags, url: string, engine: Engine, key: string |
   if (key !== undefined) lines.push(`Test API key, shown this once: ${key}`);
   const data = { url, engine: engine.kind, promise: engine.promise, api_key: key ?? null };
   print(flags, data, lines.join('\n'));
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
-  });
 }

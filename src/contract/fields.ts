@@ -14,9 +14,9 @@ export const REFERENCE_PAGE_MAX = 1_000;
 // PostgreSQL cannot store NUL, a lone surrogate has no UTF-8 form, and PGlite drops a byte order
 // mark that text begins with, so that a key would no longer be found.
 const UNSTORABLE = /\0|\p{Surrogate}|^\ufeff/u;
-const UNSTORED = 'must not contain NUL or a lone surrogate, or begin with U+FEFF';
+export const UNSTORED = 'must not contain NUL or a lone surrogate, or begin with U+FEFF';
 
-function isStorable(value: string): boolean {
+export function isStorable(value: string): boolean {
   return !UNSTORABLE.test(value);
 }
 

@@ -9,6 +9,7 @@ const read = { query: noQuery, body: noBody, method: 'get', scope: 'webhooks:rea
 const write = { query: noQuery, body: noBody, method: 'post', scope: 'webhooks:write' } as const;
 const NOT_FOUND = 'webhook_not_found' as const;
 const NO_EVENT = 'event_not_found' as const;
+const UNREADABLE = 'secret_unreadable' as const;
 const WRONG_MODE = 'webhook_mode_mismatch' as const;
 
 /**
@@ -63,11 +64,13 @@ export const WEBHOOK_OPERATIONS = {
   }),
   getWebhookSecret: operation({
     ...read,
+    // Whoever has it can sign events in our name.
+    scope: 'webhooks:write',
     path: `${ONE}/secret`,
     summary: "Get a webhook's signing secret",
     answer: wire.webhookSecret,
     status: 200,
-    errors: [NOT_FOUND],
+    errors: [NOT_FOUND, UNREADABLE],
   }),
   listPendingWebhookEvents: operation({
     ...read,
@@ -76,7 +79,7 @@ export const WEBHOOK_OPERATIONS = {
     query: wire.pendingQuery,
     answer: wire.pendingEvents,
     status: 200,
-    errors: [NOT_FOUND, WRONG_MODE],
+    errors: [NOT_FOUND, WRONG_MODE, UNREADABLE],
   }),
   acknowledgeWebhookEvent: operation({
     ...write,
@@ -94,7 +97,7 @@ export const WEBHOOK_OPERATIONS = {
     body: wire.rotateBody,
     answer: wire.rotatedSecret,
     status: 200,
-    errors: [NOT_FOUND],
+    errors: [NOT_FOUND, UNREADABLE, 'overloaded'],
   }),
   sendWebhookTestEvent: operation({
     ...write,

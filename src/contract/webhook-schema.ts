@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CREEM_EVENTS, OWN_EVENTS } from '../core/events.js';
-import { instant, limit, name, PAGE_DEFAULT, PAGE_MAX } from './fields.js';
+import { instant, isStorable, limit, name, PAGE_DEFAULT, PAGE_MAX, UNSTORED } from './fields.js';
 
 /** Webhooks on the wire (contract section 3.6); fields that Creem lacks are marked as such. */
 
@@ -15,6 +15,7 @@ const OVERLAP_S_MAX = 7 * OVERLAP_S_DEFAULT;
 const url = z
   .string()
   .max(URL_MAX, `must have at most ${URL_MAX} characters`)
+  .refine(isStorable, UNSTORED)
   .meta({ description: 'Where events are posted to; https.', examples: ['https://example.com/h'] });
 
 const eventType = z.enum([...CREEM_EVENTS, ...OWN_EVENTS], 'is not an event that exists');
@@ -95,7 +96,10 @@ export const webhook = z
     signature,
     health: z.enum(['healthy', 'failing', 'failing_for_a_day']),
     failing_since: time.nullable(),
-    disabled_reason: z.string().nullable(),
+    disabled_reason: z.string().nullable().meta({
+      description: 'Why it is disabled. Its events are kept meanwhile, and delivered once enabled.',
+    }),
+    disabled_at: time.nullable().meta({ description: 'Since when it is disabled.' }),
     created_at: time,
   })
   .meta({ id: 'Webhook' });

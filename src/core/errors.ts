@@ -39,6 +39,7 @@ export const ERROR_TABLE = [
   row('insufficient_balance', 422, 'invalid_request_error', 'The balance does not cover it'),
   row('balance_limit_exceeded', 422, 'invalid_request_error', 'The balance would be too large'),
   row('account_busy', 503, 'api_error', 'The account is locked by another transaction'),
+  row('secret_unreadable', 503, 'api_error', 'The signing secret cannot be decrypted'),
   row('overloaded', 503, 'api_error', 'The server has too much queued'),
   row('unavailable', 503, 'api_error', 'The database cannot be reached'),
   row('internal_error', 500, 'api_error', 'The server failed'),

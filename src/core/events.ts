@@ -46,7 +46,7 @@ export type EventType = (typeof CREEM_EVENTS)[number] | (typeof OWN_EVENTS)[numb
 /** What an endpoint gets that names no events: what Creem's credits can tell (contract 3.6). */
 export const DEFAULT_EVENTS: readonly EventType[] = ['credits.granted', 'credits.consumed'];
 
-/** An enabled endpoint and what it asked for; an empty list stands for `DEFAULT_EVENTS`. */
+/** An endpoint and what it asked for; an empty list stands for `DEFAULT_EVENTS`. */
 export interface Subscription {
   readonly endpointId: Uuid;
   readonly events: readonly string[];

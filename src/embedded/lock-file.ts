@@ -17,7 +17,7 @@ export function lockDirectory(directory: string): () => void {
   const path = `${directory}.lock`;
   const own = `${path}.${process.pid}`;
   const text = `${process.pid} ${startedAt(process.pid)}\n`;
-  writeFileSync(own, text);
+  writeFileSync(own, text, { mode: 0o600 });
   try {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       if (tryLink(own, path)) return () => release(path, text);

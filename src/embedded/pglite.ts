@@ -5,6 +5,7 @@ import type { Db, Engine, Lane, Result } from '../store/db.js';
 import { laneOver } from '../store/db.js';
 import { SetupError } from '../store/migrate.js';
 import { lockDirectory } from './lock-file.js';
+import { makePrivate, privateFiles } from './private.js';
 
 /** The PostgreSQL major of the pinned PGlite; a directory of another one cannot be opened. */
 const POSTGRES_MAJOR = '18';
@@ -13,7 +14,8 @@ const POSTGRES_MAJOR = '18';
  * Opens embedded PostgreSQL: one process, one session.
  *
  * @param directory where the data lives; undefined keeps it in memory.
- * @throws {SetupError} where the directory is in use, damaged or of another PostgreSQL major.
+ * @throws {SetupError} where the directory is in use, damaged, of another PostgreSQL major, or
+ * open to others and not ours to change.
  */
 export async function openPglite(
   directory?: string,
@@ -30,6 +32,7 @@ export async function openPglite(
   const unlock = lockDirectory(path);
   try {
     checkDirectory(path);
+    if (existsSync(path)) makePrivate(path);
     return engineOver(await openDirectory(path), path, unlock);
   } catch (error) {
     unlock();
@@ -79,6 +82,7 @@ async function createWhole(path: string): Promise<void> {
   const draft = `${path}.new`;
   const attempt = async () => {
     rmSync(draft, { recursive: true, force: true });
+    mkdirSync(draft, { mode: 0o700 });
     await (await create(draft)).close();
   };
   // An engine now and then fails to initialise where a directory was just deleted.
@@ -87,12 +91,15 @@ async function createWhole(path: string): Promise<void> {
 }
 
 async function create(path: string | undefined): Promise<PGlite> {
-  const { PGlite } = await import('@electric-sql/pglite').catch(() => {
+  const [{ PGlite }, { NodeFS }] = await Promise.all([
+    import('@electric-sql/pglite'),
+    import('@electric-sql/pglite/nodefs'),
+  ]).catch(() => {
     throw new SetupError(
       'The embedded engine is not installed. Run npm install @electric-sql/pglite, or set DATABASE_URL.',
     );
   });
-  return PGlite.create({ ...(path === undefined ? {} : { dataDir: path }) });
+  return PGlite.create(path === undefined ? {} : { fs: privateFiles(NodeFS, path) });
 }
 
 function engineOver(database: PGlite, path: string | undefined, unlock: () => void): Engine {

@@ -109,6 +109,8 @@ const RESOLVE_MS_MAX = 5_000;
 export class AddressGuard {
   readonly #allow: AllowList;
   readonly #resolve: Resolve;
+  /** Look-ups under way: a resolver that is silent is asked but one question for each host. */
+  readonly #asked = new Map<string, Promise<readonly Address[]>>();
 
   constructor(allow: AllowList = parseAllowList(''), resolve: Resolve = resolveByDns) {
     this.#allow = allow;
@@ -148,10 +150,20 @@ export class AddressGuard {
       timer = setTimeout(resolve, RESOLVE_MS_MAX, []);
     });
     try {
-      return await Promise.race([this.#resolve(host).catch(() => []), late]);
+      return await Promise.race([this.#lookUp(host), late]);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #lookUp(host: string): Promise<readonly Address[]> {
+    const asked = this.#asked.get(host);
+    if (asked !== undefined) return asked;
+    const asking = this.#resolve(host)
+      .catch(() => [])
+      .finally(() => this.#asked.delete(host));
+    this.#asked.set(host, asking);
+    return asking;
   }
 }
 

@@ -10,6 +10,8 @@ import { storable } from './storable.js';
 
 /** Of an answer's body nothing is kept; this much is read, so that the sender ends in peace. */
 const ANSWER_BYTES_MAX = 64 * 1024;
+/** How many answers of the kind of 100 Continue may come before the one that counts. */
+const INTERIM_ANSWERS_MAX = 20;
 const RETRY_AFTER_MS_MAX = 24 * 60 * 60 * 1000;
 const ERROR_LENGTH_MAX = 300;
 
@@ -35,7 +37,13 @@ export interface Post {
 /** What a request meets on a connection that its receiver has closed. */
 const STALE = new Set(['ECONNRESET', 'EPIPE']);
 
-/** Checks the address and posts to it; never throws, for a failure is an attempt's outcome. */
+/** What an attempt ended with; an error stands for no answer. */
+type End = Answer | { readonly error: string };
+
+/**
+ * Checks the address and posts to it; never throws, for a failure is an attempt's outcome. It
+ * settles at its time-out or at the signal, whatever the receiver does or leaves undone.
+ */
 export async function attempt(
   guard: AddressGuard,
   connections: Connections,
@@ -43,33 +51,66 @@ export async function attempt(
 ): Promise<Answered> {
   const at = new Date().toISOString();
   const started = performance.now();
-  const done = (status: number | null, error: string | null, retryAfter: number | null = null) => ({
+  const end = await endOf(post, (over) => exchange(guard, connections, post, over));
+  const answered = 'status' in end ? end : undefined;
+  return {
     attempt: {
       at,
       latency_ms: Math.round(performance.now() - started),
-      response_status: status,
-      error: error === null ? null : storable(error, ERROR_LENGTH_MAX),
+      response_status: answered?.status ?? null,
+      error: 'error' in end ? storable(end.error, ERROR_LENGTH_MAX) : null,
     },
-    retryAfter,
+    retryAfter: retryAfterOf(answered?.retryAfter),
+  };
+}
+
+/**
+ * What some work comes to, or that it came too late: a timer and the signal settle this by
+ * themselves, so that it depends on no event of a socket and on no resolver.
+ *
+ * @param work is told by its signal that it is over, however it ended.
+ */
+function endOf({ timeout, signal }: Post, work: (over: AbortSignal) => Promise<End>): Promise<End> {
+  return new Promise((resolve) => {
+    const over = new AbortController();
+    const settle = (end: End) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+      resolve(end);
+      over.abort();
+    };
+    const stop = () => settle({ error: 'cut short, for the server stopped' });
+    const timer = setTimeout(() => settle({ error: `no answer within ${timeout} ms` }), timeout);
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
+    else work(over.signal).then(settle, (error: unknown) => settle({ error: messageOf(error) }));
   });
-  try {
-    const target = await guard.check(post.url);
-    if ('fault' in target) return done(null, `not called: ${target.fault}`);
-    const deadline = started + post.timeout;
-    for (const [index, headers] of post.headerSets.entries()) {
-      const agent = connections.agentFor(target);
-      const answer =
-        (await send(target, post, { agent, headers, deadline })) ??
-        (await send(target, post, { agent: false, headers, deadline }))!;
-      const last = index === post.headerSets.length - 1;
-      if (last || !REFUSALS.has(answer.status)) {
-        return done(answer.status, null, retryAfterOf(answer.retryAfter));
-      }
-    }
-    throw new Error('no headers to send');
-  } catch (error) {
-    return done(null, error instanceof Error ? error.message : String(error));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function exchange(
+  guard: AddressGuard,
+  connections: Connections,
+  post: Post,
+  over: AbortSignal,
+): Promise<End> {
+  const target = await guard.check(post.url);
+  if ('fault' in target) return { error: `not called: ${target.fault}` };
+  let answer: Answer | undefined;
+  for (const headers of post.headerSets) {
+    // An attempt that has ended meanwhile is noted as failed, so nothing may be sent any more.
+    over.throwIfAborted();
+    const agent = connections.agentFor(target);
+    answer =
+      (await send(target, post, { agent, headers, over })) ??
+      (await send(target, post, { agent: false, headers, over }))!;
+    if (!REFUSALS.has(answer.status)) break;
   }
+  if (answer === undefined) throw new Error('no headers to send');
+  return answer;
 }
 
 interface Answer {
@@ -81,15 +122,15 @@ interface Sending {
   /** False for a connection of its own. */
   readonly agent: http.Agent | false;
   readonly headers: Record<string, string>;
-  /** By this process's clock (`performance.now`). */
-  readonly deadline: number;
+  /** Ends the request, whatever state it is in. */
+  readonly over: AbortSignal;
 }
 
 /** @returns undefined where it took a kept connection that turned out to be closed. */
 function send(
   { url, addresses }: Target,
   post: Post,
-  { agent, headers, deadline }: Sending,
+  { agent, headers, over }: Sending,
 ): Promise<Answer | undefined> {
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
@@ -102,41 +143,64 @@ function send(
         'user-agent': 'Tallystick-Webhooks/1',
         ...headers,
       },
-      ...(post.signal === undefined ? {} : { signal: post.signal }),
     });
-    // A time-out for the whole of it: one that is set anew at each byte can be drawn out.
-    const timer = setTimeout(() => {
-      request.destroy(new Error(`no answer within ${post.timeout} ms`));
-    }, deadline - performance.now());
+    const cut = () => request.destroy();
+    over.addEventListener('abort', cut);
     const settle = (act: () => void) => {
-      clearTimeout(timer);
+      // Its connection may be serving the next attempt by the time that this one is over.
+      over.removeEventListener('abort', cut);
       act();
     };
+    const answered = (response: http.IncomingMessage) => {
+      const { statusCode, headers } = response;
+      settle(() => resolve({ status: statusCode!, retryAfter: headers['retry-after'] }));
+    };
+    const failed = (error: Error) => settle(() => reject(error));
     request.on('error', (error: NodeJS.ErrnoException) => {
       const isStale = request.reusedSocket && STALE.has(error.code ?? '');
-      settle(() => (isStale ? resolve(undefined) : reject(error)));
+      if (isStale) settle(() => resolve(undefined));
+      else failed(error);
     });
-    request.on('response', (response) => {
-      const answer = {
-        status: response.statusCode!,
-        retryAfter: response.headers['retry-after'],
-      };
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes <= ANSWER_BYTES_MAX) return;
-        settle(() => resolve(answer));
-        request.destroy();
-      });
-      response.on('end', () => {
-        settle(() => resolve(answer));
-        // A receiver that answers before it has read all of the request is not written to again.
-        if (!request.writableFinished) request.destroy();
-      });
-      response.on('error', (error) => settle(() => reject(error)));
+    request.on('close', () => failed(new Error('the connection was closed before an answer')));
+    // 101 has no body: what follows is another protocol, which nobody asked for.
+    request.on('upgrade', (response, socket) => {
+      answered(response);
+      socket.destroy();
     });
+    let interim = 0;
+    request.on('information', () => {
+      if (++interim > INTERIM_ANSWERS_MAX) request.destroy(new Error('too many interim answers'));
+    });
+    request.on('response', (response) => receive(request, response, { answered, failed }));
     request.end(post.body);
   });
+}
+
+interface Settling {
+  answered(response: http.IncomingMessage): void;
+  failed(error: Error): void;
+}
+
+/** Reads an answer to its end, or as much of it as is read at most. */
+function receive(
+  request: http.ClientRequest,
+  response: http.IncomingMessage,
+  { answered, failed }: Settling,
+): void {
+  let bytes = 0;
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= ANSWER_BYTES_MAX) return;
+    answered(response);
+    request.destroy();
+  });
+  response.on('end', () => {
+    answered(response);
+    // A receiver that answers before it has read all of the request is not written to again.
+    if (!request.writableFinished) request.destroy();
+  });
+  response.on('error', failed);
+  response.on('close', () => failed(new Error('the answer was cut short')));
 }
 
 /** A look-up that knows nothing but the addresses that were checked. */

@@ -1,14 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Uuid } from '../core/id.js';
 import { timeOf } from '../core/id.js';
-import type { Db } from '../store/db.js';
-import {
-  disableEndpoint,
-  type Endpoint,
-  giveLease,
-  readEndpoint,
-  takeLease,
-} from '../store/endpoints.js';
+import { type Endpoint, readEndpoint } from '../store/endpoints.js';
 import {
   type DueEvent,
   type Result,
@@ -17,28 +10,16 @@ import {
   settleDue,
   settleFresh,
 } from '../store/outbox.js';
-import type { AddressGuard } from './address.js';
 import { attempt } from './attempt.js';
 import { Connections } from './connections.js';
+import type { CourierParts } from './courier-parts.js';
 import { CourierQueue } from './courier-queue.js';
-import type { DeliverySettings } from './delivery-settings.js';
-import { type DeliveryLog, EndpointHealth } from './endpoint-health.js';
-import { type AttemptCounts, isGone, resultOf } from './outcome.js';
-import { PACE_WINDOW_MS, PACED_ATTEMPTS, type Pace } from './pace.js';
+import { EndpointHealth } from './endpoint-health.js';
+import { Lease } from './lease.js';
+import { isGone, resultOf } from './outcome.js';
+import { PACE_WINDOW_MS, PACED_ATTEMPTS } from './pace.js';
+import { SecretError, type SigningSecrets } from './secrets.js';
 import { signedHeaders } from './signature.js';
-
-export interface CourierParts {
-  readonly db: Db;
-  readonly settings: DeliverySettings;
-  readonly guard: AddressGuard;
-  readonly pace: Pace;
-  /** Whose lease it is: one for each worker. */
-  readonly owner: Uuid;
-  readonly log: DeliveryLog;
-  readonly counts: AttemptCounts;
-  /** From 0 up to 1. */
-  readonly random: () => number;
-}
 
 /** The shortest time between two visits to the database: what ends meanwhile is settled as one. */
 const VISIT_GAP_MS = 25;
@@ -51,8 +32,8 @@ const FETCH_MAX = 500;
 const STRUGGLING_ATTEMPTS = 1;
 /** How often it is asked whether an earlier failure is due again. */
 const DUE_GAP_MS = 100;
-const LEASE_MARGIN_MS = 2_000;
-const STOP_GRACE_MS = 10_000;
+/** How long attempts in flight may take once this is stopped; what is left is for noting them. */
+const ATTEMPT_GRACE_MS = 7_000;
 
 /** Delivers to one endpoint for as long as it holds the endpoint's lease and there is work. */
 export class Courier {
@@ -61,10 +42,9 @@ export class Courier {
   readonly #connections = new Connections();
   readonly #health: EndpointHealth;
   readonly #stopping = new AbortController();
+  readonly #lease: Lease;
   #endpoint: Endpoint;
-  /** By this process's own clock, counted from before the lease was asked for. */
-  #leaseUntil: number;
-  #leaseAskedAt: number;
+  #secrets: SigningSecrets | undefined;
   #inFlight = 0;
   #results: { event: DueEvent; result: Result }[] = [];
   #gone = false;
@@ -75,14 +55,14 @@ export class Courier {
   #notify: () => void = () => {};
   #rung = true;
 
-  private constructor(parts: CourierParts, endpoint: Endpoint, askedAt: number) {
+  private constructor(parts: CourierParts, lease: Lease, endpoint: Endpoint) {
     this.#parts = parts;
+    this.#lease = lease;
     this.#health = new EndpointHealth(parts.db, parts.log);
     // Every attempt in flight listens to it, so that many listeners are no leak.
     setMaxListeners(0, this.#stopping.signal);
     this.#endpoint = endpoint;
-    this.#leaseAskedAt = askedAt;
-    this.#leaseUntil = askedAt + leaseMs(parts.settings);
+    this.#adopt(endpoint);
   }
 
   /** @returns undefined where another server delivers to this endpoint. */
@@ -90,10 +70,14 @@ export class Courier {
     parts: CourierParts,
     work: { storeId: Uuid; id: Uuid },
   ): Promise<Courier | undefined> {
-    const askedAt = performance.now();
     const { db, owner, settings } = parts;
-    const endpoint = await takeLease(db, work.storeId, work.id, owner, leaseMs(settings));
-    return endpoint && new Courier(parts, endpoint, askedAt);
+    const taken = await Lease.take({ db, owner, timeout: settings.timeout }, work);
+    return taken && new Courier(parts, taken.lease, taken.endpoint);
+  }
+
+  /** Whether its endpoint's secrets can be read; without them nothing can be sent. */
+  get canSign(): boolean {
+    return this.#secrets !== undefined;
   }
 
   /** Says that there may be something new. */
@@ -102,11 +86,11 @@ export class Courier {
     this.#notify();
   }
 
-  /** Starts nothing more; what is in flight may end. */
+  /** Starts nothing more; what is in flight may end, and is cut short after a while. */
   stop(): void {
     this.#stopped = true;
     this.#notify();
-    setTimeout(() => this.#stopping.abort(), STOP_GRACE_MS).unref();
+    setTimeout(() => this.#stopping.abort(), ATTEMPT_GRACE_MS).unref();
   }
 
   /** Resolves once it has no work left, was stopped or lost the lease. */
@@ -116,7 +100,7 @@ export class Courier {
     } finally {
       this.#stopped = true;
       // Attempts that outlive a lost lease are at most repeated by the next holder.
-      if (this.#inFlight === 0) await this.#giveBack();
+      if (this.#inFlight === 0) await this.#lease.giveBack();
     }
   }
 
@@ -132,7 +116,7 @@ export class Courier {
         idle = found || this.#inFlight > 0 || this.#queue.known > 0 ? 0 : idle + 1;
       } catch (error) {
         // While the lease lasts nobody else repeats what has been sent, so it can be noted later.
-        if (performance.now() > this.#leaseUntil) throw error;
+        if (this.#lease.isOver) throw error;
         await gap(VISIT_GAP_FAILED_MS);
       }
       await this.#rest(idle === 0 ? this.#restMs() : (LINGER_MS[idle - 1] ?? 0));
@@ -142,16 +126,29 @@ export class Courier {
 
   /** Renews the lease in good time; false where it is lost. */
   async #holds(): Promise<boolean> {
-    const { db, owner, settings } = this.#parts;
-    const now = performance.now();
-    if (now - this.#leaseAskedAt < settings.timeout / 4) return true;
-    const { storeId, id } = this.#endpoint;
-    const endpoint = await takeLease(db, storeId, id, owner, leaseMs(settings));
+    if (!this.#lease.isAging) return true;
+    const endpoint = await this.#lease.renew();
     if (endpoint === undefined) return false;
-    this.#endpoint = endpoint;
-    this.#leaseAskedAt = now;
-    this.#leaseUntil = now + leaseMs(settings);
+    this.#adopt(endpoint);
     return true;
+  }
+
+  /** Goes on with the endpoint as it is now. Where it is disabled, what is in flight may end. */
+  #adopt(endpoint: Endpoint | undefined): void {
+    if (endpoint?.status !== 'enabled') {
+      this.#stopped = true;
+      return;
+    }
+    this.#endpoint = endpoint;
+    try {
+      this.#secrets = this.#parts.secretKeys.openAll(endpoint);
+    } catch (error) {
+      if (!(error instanceof SecretError)) throw error;
+      this.#secrets = undefined;
+      this.#stopped = true;
+      const fields = { endpoint: endpoint.id, reason: error.message };
+      this.#parts.log.warn(fields, 'webhook deliveries wait, for the secret cannot be read');
+    }
   }
 
   #isDone(): boolean {
@@ -187,22 +184,21 @@ export class Courier {
   /** Reads the endpoint after its events, so that a change made before them is not missed. */
   async #refresh(): Promise<void> {
     const { storeId, id } = this.#endpoint;
-    const endpoint = await readEndpoint(this.#parts.db, storeId, id);
-    if (endpoint?.status === 'enabled') this.#endpoint = endpoint;
-    else this.#stopped = true;
+    this.#adopt(await readEndpoint(this.#parts.db, storeId, id));
   }
 
   /** Starts as many attempts as there is room for, while the lease outlasts them for sure. */
   #start(): void {
     const { settings } = this.#parts;
+    const secrets = this.#secrets;
+    if (secrets === undefined) return;
     while (!this.#stopped && !this.#gone && this.#inFlight < settings.concurrency) {
-      if (this.#leaseUntil - performance.now() < settings.timeout + LEASE_MARGIN_MS / 2) return;
-      if (this.#isPaced()) return;
+      if (!this.#lease.outlastsAttempt || this.#isPaced()) return;
       const event = this.#queue.take();
       if (event === undefined) return;
       this.#windowAttempts++;
       this.#inFlight++;
-      void this.#attempt(event);
+      void this.#attempt(event, secrets);
     }
   }
 
@@ -216,12 +212,13 @@ export class Courier {
     return this.#windowAttempts >= PACED_ATTEMPTS && this.#parts.pace.busy;
   }
 
-  async #attempt(event: DueEvent): Promise<void> {
+  async #attempt(event: DueEvent, secrets: SigningSecrets): Promise<void> {
     const { guard, settings } = this.#parts;
+    const { url, signature } = this.#endpoint;
     const answered = await attempt(guard, this.#connections, {
-      url: this.#endpoint.url,
+      url,
       body: event.body,
-      headerSets: signedHeaders(this.#endpoint, event, Date.now()),
+      headerSets: signedHeaders({ ...secrets, signature }, event, Date.now()),
       timeout: settings.timeout,
       signal: this.#stopping.signal,
     });
@@ -251,7 +248,7 @@ export class Courier {
     if (later.length > 0) await settleDue(db, storeId, id, later.map(resultIn));
     this.#results = this.#results.slice(results.length);
     for (const { event } of results) this.#queue.settled(event.eventId);
-    if (this.#gone) await disableEndpoint(db, storeId, id, 'The endpoint answered 410 Gone.');
+    if (this.#gone) await this.#health.disable(this.#endpoint);
     this.#endpoint = await this.#health.note(this.#endpoint, results.map(resultIn));
   }
 
@@ -274,16 +271,6 @@ export class Courier {
     });
     this.#notify = () => {};
   }
-
-  async #giveBack(): Promise<void> {
-    const { db, owner } = this.#parts;
-    await giveLease(db, this.#endpoint.storeId, this.#endpoint.id, owner);
-  }
-}
-
-/** Long enough that an attempt which began in time has ended and been settled within it. */
-function leaseMs({ timeout }: DeliverySettings): number {
-  return timeout * 2 + LEASE_MARGIN_MS;
 }
 
 function isRipe({ eventId }: DueEvent, wait: number): boolean {

@@ -1,14 +1,17 @@
 import type { Uuid } from '../core/id.js';
 import type { Engine } from '../store/db.js';
-import { findWork } from '../store/endpoints.js';
+import { findWork } from '../store/leases.js';
 import { AddressGuard } from './address.js';
-import { Courier, type CourierParts } from './courier.js';
+import { Courier } from './courier.js';
+import type { CourierParts } from './courier-parts.js';
 import type { DeliverySettings } from './delivery-settings.js';
+import { endsWithin } from './ending.js';
 import type { DeliveryLog } from './endpoint-health.js';
 import { newId } from './ids.js';
 import type { AttemptCounts } from './outcome.js';
 import { Pace } from './pace.js';
 import { sweepDeliveries } from './retention.js';
+import { SecretKeys } from './secrets.js';
 
 export interface DelivererOptions {
   readonly settings: DeliverySettings;
@@ -19,6 +22,8 @@ export interface DelivererOptions {
   /** Where somebody reads them. */
   readonly counts?: AttemptCounts;
   readonly random?: () => number;
+  /** Those that open the endpoints' secrets; without any, only plain ones are read. */
+  readonly secretKeys?: SecretKeys;
 }
 
 /** How often the database is asked for work that nobody here was told of. */
@@ -28,16 +33,22 @@ const POLL_MS_MAX = 2_000;
 const LOOK_GAP_MS = 50;
 const LOOK_GAP_BUSY_MS = 250;
 const SWEEP_MS_MAX = 10 * 60 * 1000;
+/** How long an endpoint is left alone whose secret cannot be read, in milliseconds. */
+const UNREADABLE_MS = 60_000;
+/** How long a stop takes at most, in milliseconds, whatever does not end. */
+export const STOP_GRACE_MS = 8_000;
 
 /**
  * Delivers events to webhook endpoints. Any number of these may work on one database, in servers
  * or alone: each endpoint is delivered to by the one that holds its lease, so that a slow or
- * dead endpoint holds up no other. It uses the reader, never a lane of the ledger.
+ * dead endpoint holds up no other. It uses readers of its own, never a lane of the ledger.
  */
 export class Deliverer {
   readonly #engine: Engine;
   readonly #parts: CourierParts;
   readonly #couriers = new Map<Uuid, { courier: Courier; done: Promise<void> }>();
+  /** When endpoints are looked at again whose secrets could not be read, by `performance.now`. */
+  readonly #unreadable = new Map<Uuid, number>();
   #running: Promise<unknown> | undefined;
   #stopped = false;
   #rung = false;
@@ -46,7 +57,7 @@ export class Deliverer {
   constructor(engine: Engine, options: DelivererOptions) {
     this.#engine = engine;
     this.#parts = {
-      db: engine.reader,
+      db: engine.worker,
       settings: options.settings,
       guard: options.guard ?? new AddressGuard(options.settings.allow),
       pace: options.pace ?? new Pace(),
@@ -54,6 +65,7 @@ export class Deliverer {
       log: options.log,
       counts: options.counts ?? { success: 0, failure: 0 },
       random: options.random ?? Math.random,
+      secretKeys: options.secretKeys ?? new SecretKeys(),
     };
   }
 
@@ -67,11 +79,21 @@ export class Deliverer {
     this.#wake();
   }
 
-  /** Starts nothing more, lets attempts in flight end (at most 10 s), and gives leases back. */
+  /**
+   * Starts nothing more, lets attempts in flight end and gives leases back. It resolves within
+   * `STOP_GRACE_MS` even where the database does not answer: leases run out by themselves, and
+   * what was not noted is sent again.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const { courier } of this.#couriers.values()) courier.stop();
     this.#wake();
+    if (await endsWithin(STOP_GRACE_MS, this.#end())) return;
+    const endpoints = [...this.#couriers.keys()];
+    this.#parts.log.warn({ endpoints }, 'stopped before all webhook deliveries had ended');
+  }
+
+  async #end(): Promise<void> {
     await this.#running;
     await Promise.all([...this.#couriers.values()].map(({ done }) => done));
   }
@@ -92,9 +114,10 @@ export class Deliverer {
   }
 
   async #hire(): Promise<boolean> {
-    const work = await findWork(this.#engine.reader);
+    const work = await findWork(this.#engine.worker);
     for (const place of work) {
       if (this.#stopped || this.#couriers.has(place.id)) continue;
+      if ((this.#unreadable.get(place.id) ?? 0) > performance.now()) continue;
       const courier = await Courier.hire(this.#parts, place);
       if (courier !== undefined) this.#employ(place.id, courier);
     }
@@ -109,6 +132,8 @@ export class Deliverer {
       })
       .then(() => {
         this.#couriers.delete(id);
+        if (courier.canSign) this.#unreadable.delete(id);
+        else this.#unreadable.set(id, performance.now() + UNREADABLE_MS);
         // What was committed between its last look and the end of its lease rang in vain.
         this.#wake();
       });
@@ -123,7 +148,7 @@ export class Deliverer {
       await this.#pause(every);
       if (this.#stopped) return;
       try {
-        await sweepDeliveries(this.#engine.reader, settings.retention, () => this.#stopped);
+        await sweepDeliveries(this.#engine.worker, settings.retention, () => this.#stopped);
       } catch (error) {
         log.warn({ err: error }, 'cannot remove old webhook deliveries');
       }

@@ -1,5 +1,5 @@
 import type { Db } from '../store/db.js';
-import { type Endpoint, markFailing } from '../store/endpoints.js';
+import { disableEndpoint, type Endpoint, markFailing } from '../store/endpoints.js';
 import type { Result } from '../store/outbox.js';
 
 export interface DeliveryLog {
@@ -9,8 +9,9 @@ export interface DeliveryLog {
 const FAILURES_TO_MARK = 5;
 const FAILURES_TO_SLOW_DOWN = 10;
 const LONG_FAILING_MS = 24 * 60 * 60 * 1000;
+const GONE = 'The endpoint answered 410 Gone.';
 
-/** Notes since when an endpoint has failed, which its owner is shown. */
+/** Notes since when an endpoint has failed, or that it is gone, which its owner is shown. */
 export class EndpointHealth {
   readonly #db: Db;
   readonly #log: DeliveryLog;
@@ -45,6 +46,15 @@ export class EndpointHealth {
       this.#log.warn({ endpoint: endpoint.id, host }, 'a webhook endpoint has failed for a day');
     }
     return endpoint;
+  }
+
+  /** Whoever answers 410 asks for it. Its events wait, for it may have been a mistake. */
+  async disable({ storeId, id, url }: Endpoint): Promise<void> {
+    if (!(await disableEndpoint(this.#db, storeId, id, GONE))) return;
+    this.#log.warn(
+      { endpoint: id, host: new URL(url).host },
+      'a webhook endpoint answered 410 Gone and is disabled; its events are kept',
+    );
   }
 
   async #mark(endpoint: Endpoint, failing: boolean): Promise<Endpoint> {

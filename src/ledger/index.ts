@@ -39,6 +39,8 @@ export {
   readDeliverySettings,
 } from './delivery-settings.js';
 export { parseDuration } from './duration.js';
+export { endsWithin } from './ending.js';
+export type { DeliveryLog } from './endpoint-health.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -61,6 +63,8 @@ export {
 export { invalidCursor } from './lookup.js';
 export { Pace } from './pace.js';
 export * from './requests.js';
+export { inspectSecrets, resealSecrets, type SecretForms } from './reseal.js';
+export { parseSecretKey, SecretKeys } from './secrets.js';
 export { signedHeaders } from './signature.js';
 export { ANNOUNCE_AHEAD_MS_DEFAULT, type Settled, Sweeper, sweepStore } from './sweep.js';
 export {

@@ -37,6 +37,7 @@ import {
   reverseCommand,
   type Terms,
 } from './requests.js';
+import { SecretKeys } from './secrets.js';
 import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
 import { Webhooks } from './webhooks.js';
 import type { WriteHealthLog } from './write-health.js';
@@ -67,17 +68,19 @@ export class Ledger {
   /**
    * @param guard says which addresses a webhook may have.
    * @param announceAheadMs how long before its expiry a grant is announced.
+   * @param secretKeys seal and open webhooks' secrets; without any these are plain text.
    */
   constructor(
     engine: Engine,
     guard: AddressGuard = new AddressGuard(),
     announceAheadMs: number = ANNOUNCE_AHEAD_MS_DEFAULT,
+    secretKeys: SecretKeys = new SecretKeys(),
   ) {
     this.engine = engine;
     this.#shares = new ReadShares(engine.reader);
     this.announceAheadMs = announceAheadMs;
     this.funds = new FundReads(engine.reader);
-    this.webhooks = new Webhooks(engine.reader, guard, () => this.#onEvents());
+    this.webhooks = new Webhooks(engine, guard, secretKeys, () => this.#onEvents());
     this.#batcher = new Batcher(engine, () => this.#onEvents());
   }
 

@@ -30,9 +30,11 @@ export async function sweepDeliveries(
 ): Promise<void> {
   const now = Date.now();
   for (const store of await listStores(db)) {
-    for (const { id, deliveryMode } of await listEndpoints(db, store.id)) {
+    for (const { id, deliveryMode, status } of await listEndpoints(db, store.id)) {
       const pending = deliveryMode === 'cli' ? Math.min(retention, PENDING_MS_MAX) : retention;
-      await remove(removeSettled, firstIdAt(now - retention), id);
+      // While it is disabled nobody attempts what is due, which would wait for ever.
+      const removeOld = status === 'disabled' ? removeDeliveries : removeSettled;
+      await remove(removeOld, firstIdAt(now - retention), id);
       await remove(removeUnattempted, firstIdAt(now - pending), id);
     }
     for (const id of await findOrphans(db, store.id)) {

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { formatId, type Uuid } from '../core/id.js';
 import type { Endpoint } from '../store/endpoints.js';
+import type { SigningSecrets } from './secrets.js';
 
 /** The two signature schemes that Creem's SDK verifies (contract 3.4). */
 
@@ -34,7 +35,7 @@ export function signStandard(
  * @param now milliseconds since the Unix epoch: the standard scheme signs the attempt's time.
  */
 export function signedHeaders(
-  endpoint: Pick<Endpoint, 'secret' | 'previousSecret' | 'signature'>,
+  endpoint: SigningSecrets & Pick<Endpoint, 'signature'>,
   event: { eventId: Uuid; body: string },
   now: number,
 ): Record<string, string>[] {

@@ -2,7 +2,7 @@ import { RefusalError, refuse } from '../core/errors.js';
 import { type EventType, eventBody, type OutboxEvent, sampleObject } from '../core/events.js';
 import { firstIdAt, lastIdAt, timeOf, type Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
-import type { Db } from '../store/db.js';
+import type { Db, Engine } from '../store/db.js';
 import {
   type Delivery,
   type DeliveryStatus,
@@ -14,22 +14,32 @@ import {
 import {
   deleteEndpoint,
   type Endpoint,
+  type EndpointChanges,
   insertEndpoint,
   listEndpoints,
   readEndpoint,
-  rotateSecret,
   type SignatureScheme,
   updateEndpoint,
 } from '../store/endpoints.js';
 import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
+import { EndpointSecrets } from './endpoint-secrets.js';
 import { newEventId, newId } from './ids.js';
+import { invalidCursor } from './lookup.js';
 import type { AttemptCounts } from './outcome.js';
-import { generateSecret } from './signature.js';
+import type { SecretKeys, SigningSecrets } from './secrets.js';
 import { storable } from './storable.js';
+import {
+  CLI_ONLY,
+  DISABLED,
+  ENDPOINTS_MAX,
+  HTTP_ONLY,
+  NO_EVENT,
+  NO_WEBHOOK,
+  TOO_MANY,
+  URL_REQUIRED,
+} from './webhook-refusals.js';
 
-/** How many endpoints a store can have: each that wants an event costs its movement a row. */
-export const ENDPOINTS_MAX = 20;
 /** How many deliveries one request can make due again. */
 export const RESEND_MAX = 10_000;
 /** How much of an acknowledged answer's body is kept, in characters. */
@@ -37,6 +47,7 @@ const ANSWER_KEPT = 1_000;
 /** What stands for the URL of an endpoint that is polled and never called (contract 3.6). */
 export const CLI_URL = 'creem-cli://listen';
 
+const BY_OWNER = 'It was disabled over the API.';
 const SETTLED: readonly DeliveryStatus[] = ['delivered', 'failed'];
 
 export interface EndpointFields {
@@ -56,12 +67,16 @@ export interface EndpointFields {
 export class Webhooks {
   /** Counted by the deliverer beside this ledger, where there is one. */
   readonly attempts: AttemptCounts = { success: 0, failure: 0 };
+  readonly #engine: Engine;
   readonly #db: Db;
   readonly #guard: AddressGuard;
+  readonly #secrets: EndpointSecrets;
   readonly #onEvents: () => void;
 
-  constructor(db: Db, guard: AddressGuard, onEvents: () => void) {
-    this.#db = db;
+  constructor(engine: Engine, guard: AddressGuard, secretKeys: SecretKeys, onEvents: () => void) {
+    this.#engine = engine;
+    this.#secrets = new EndpointSecrets(engine.reader, secretKeys);
+    this.#db = engine.reader;
     this.#guard = guard;
     this.#onEvents = onEvents;
   }
@@ -75,40 +90,42 @@ export class Webhooks {
   }
 
   /** @throws {RefusalError} `invalid_webhook_url` with the reason, or `webhook_limit_reached`. */
-  async create(store: Store, fields: EndpointFields): Promise<Endpoint> {
+  async create(
+    store: Store,
+    fields: EndpointFields,
+  ): Promise<{ endpoint: Endpoint; secret: string }> {
     const { deliveryMode, name, events, signature } = fields;
     const id = newId();
     const url = deliveryMode === 'cli' ? CLI_URL : await this.#checkedUrl(fields.url);
-    const stored = await insertEndpoint(
-      this.#db,
-      {
-        storeId: store.id,
-        id,
-        name,
-        url,
-        deliveryMode,
-        status: 'enabled',
-        events: distinct(events),
-        signature,
-        secret: generateSecret(),
-      },
-      ENDPOINTS_MAX,
+    const { secret, stored: storedSecret } = this.#secrets.make({ storeId: store.id, id });
+    const endpoint = {
+      storeId: store.id,
+      id,
+      name,
+      url,
+      deliveryMode,
+      status: 'enabled' as const,
+      events: distinct(events),
+      signature,
+      storedSecret,
+    };
+    const stored = await this.#engine.onLane((lane) =>
+      insertEndpoint(lane, endpoint, ENDPOINTS_MAX),
     );
     if (!stored) throw new RefusalError(TOO_MANY);
-    return this.get(store, id);
+    return { endpoint: await this.get(store, id), secret };
   }
 
   /** Changes only what is given. */
-  async update(
-    store: Store,
-    id: Uuid,
-    changes: Partial<Pick<Endpoint, 'name' | 'url' | 'status' | 'events' | 'signature'>>,
-  ): Promise<Endpoint> {
-    const endpoint = await this.get(store, id);
-    const takesUrl = changes.url !== undefined && endpoint.deliveryMode === 'http';
-    const url = takesUrl ? await this.#checkedUrl(changes.url) : endpoint.url;
-    const events = distinct(changes.events ?? endpoint.events);
-    const changed = found(await updateEndpoint(this.#db, { ...endpoint, ...changes, url, events }));
+  async update(store: Store, id: Uuid, changes: EndpointChanges): Promise<Endpoint> {
+    if (changes.url !== undefined) {
+      const { deliveryMode } = await this.get(store, id);
+      if (deliveryMode === 'http') await this.#checkedUrl(changes.url);
+    }
+    const events = changes.events && distinct(changes.events);
+    const changed = found(
+      await updateEndpoint(this.#db, store.id, id, { ...changes, events }, BY_OWNER),
+    );
     this.#onEvents();
     return changed;
   }
@@ -118,9 +135,14 @@ export class Webhooks {
     return found(await deleteEndpoint(this.#db, store.id, id));
   }
 
+  /** @throws {RefusalError} also where the server lacks the key that it was sealed with. */
+  async secret(store: Store, id: Uuid): Promise<string> {
+    return this.#secrets.open(await this.get(store, id)).secret;
+  }
+
   /** @param overlap for how many seconds the old secret signs as well. */
-  async rotate(store: Store, id: Uuid, overlap: number): Promise<Endpoint> {
-    return found(await rotateSecret(this.#db, store.id, id, generateSecret(), overlap));
+  rotate(store: Store, id: Uuid, overlap: number) {
+    return this.#secrets.rotate({ storeId: store.id, id }, overlap);
   }
 
   /** The unacknowledged events of a `cli` endpoint, oldest first; none while it is disabled. */
@@ -128,10 +150,11 @@ export class Webhooks {
     store: Store,
     id: Uuid,
     limit: number,
-  ): Promise<{ endpoint: Endpoint; events: DueEvent[] }> {
+  ): Promise<{ secrets: SigningSecrets; events: DueEvent[] }> {
     const endpoint = cliOnly(await this.get(store, id));
-    if (endpoint.status === 'disabled') return { endpoint, events: [] };
-    return { endpoint, events: await readFresh(this.#db, store.id, id, limit) };
+    const secrets = this.#secrets.open(endpoint);
+    if (endpoint.status === 'disabled') return { secrets, events: [] };
+    return { secrets, events: await readFresh(this.#db, store.id, id, limit) };
   }
 
   /**
@@ -188,13 +211,17 @@ export class Webhooks {
     return { eventId, type: type as EventType };
   }
 
-  /** Newest first. */
+  /** Newest first. @throws {RefusalError} also where the cursor is no event of this endpoint. */
   async deliveries(
     store: Store,
     id: Uuid,
     page: { status: DeliveryStatus | undefined; limit: number; after: Uuid | undefined },
   ): Promise<{ items: Delivery[]; more: boolean }> {
     await this.get(store, id);
+    const { after } = page;
+    if (after !== undefined && (await this.#delivery(store, id, after)) === undefined) {
+      throw new RefusalError(invalidCursor('starting_after'));
+    }
     return listDeliveries(this.#db, store.id, id, page);
   }
 
@@ -242,32 +269,6 @@ export class Webhooks {
     throw new RefusalError(refuse('invalid_webhook_url', message, 'url'));
   }
 }
-
-const NO_WEBHOOK = refuse(
-  'webhook_not_found',
-  "There is no such webhook in this store. Check the webhook's id.",
-);
-const NO_EVENT = refuse(
-  'event_not_found',
-  "This webhook has no such event, or no longer. Check the event's id.",
-);
-const TOO_MANY = refuse(
-  'webhook_limit_reached',
-  `A store can have at most ${ENDPOINTS_MAX} webhooks. Delete one that is not used.`,
-);
-const URL_REQUIRED = refuse('validation_error', 'url is required.', 'url');
-const DISABLED = refuse(
-  'webhook_disabled',
-  'This webhook is disabled and receives nothing. Enable it first.',
-);
-const CLI_ONLY = refuse(
-  'webhook_mode_mismatch',
-  'Only a webhook with delivery_mode cli has a feed of pending events.',
-);
-const HTTP_ONLY = refuse(
-  'webhook_mode_mismatch',
-  'Only events of a webhook with delivery_mode http can be sent again.',
-);
 
 function found(endpoint: Endpoint | undefined): Endpoint {
   if (endpoint === undefined) throw new RefusalError(NO_WEBHOOK);

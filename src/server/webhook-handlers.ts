@@ -26,9 +26,9 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
   createWebhook: async ({ ledger, store, body }) => {
     const { name, url, events, signature } = body;
     const deliveryMode = body.delivery_mode;
-    const fields = { name: name?.trim() ?? null, url, deliveryMode, events, signature };
-    const endpoint = await ledger.webhooks.create(store, fields);
-    return { body: { ...presentWebhook(store, endpoint), secret: endpoint.secret } };
+    const fields = { name: trimmed(name), url, deliveryMode, events, signature };
+    const { endpoint, secret } = await ledger.webhooks.create(store, fields);
+    return { body: { ...presentWebhook(store, endpoint), secret } };
   },
 
   getWebhook: async ({ ledger, store, params }) => ({
@@ -36,9 +36,8 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
   }),
 
   updateWebhook: async ({ ledger, store, params, body }) => {
-    const changes = Object.fromEntries(
-      Object.entries(body).filter(([, value]) => value !== undefined),
-    );
+    const { name } = body;
+    const changes = name === undefined ? body : { ...body, name: trimmed(name) };
     const endpoint = await ledger.webhooks.update(store, webhookId(params.id), changes);
     return { body: presentWebhook(store, endpoint) };
   },
@@ -48,15 +47,14 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
   }),
 
   getWebhookSecret: async ({ ledger, store, params }) => {
-    const { secret } = await ledger.webhooks.get(store, webhookId(params.id));
-    return { body: { secret } };
+    return { body: { secret: await ledger.webhooks.secret(store, webhookId(params.id)) } };
   },
 
   listPendingWebhookEvents: async ({ ledger, store, params, query }) => {
     const id = webhookId(params.id);
-    const { endpoint, events } = await ledger.webhooks.pending(store, id, query.limit);
+    const { secrets, events } = await ledger.webhooks.pending(store, id, query.limit);
     // Forwarded events may be old, and the standard scheme's time would have passed (3.4).
-    const signer = { ...endpoint, signature: 'creem' as const };
+    const signer = { ...secrets, signature: 'creem' as const };
     const items = events.map((event) => ({
       id: formatId('event', event.eventId),
       object: 'webhook_event' as const,
@@ -126,6 +124,10 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
     return { body: { object: 'webhook_resend', count, has_more: more } };
   },
 };
+
+function trimmed(name: string | null): string | null {
+  return name === null ? null : name.trim();
+}
 
 function webhookId(text: string | undefined): Uuid {
   const id = text === undefined ? undefined : parseId('webhook', text);

@@ -9,7 +9,7 @@ const LONG_FAILING_MS = 24 * 60 * 60 * 1000;
 
 /** A live store is `prod` to the SDK, whose enum knows no `live`. */
 export function presentWebhook(store: Store, endpoint: Endpoint): WebhookBody {
-  const { failingSince } = endpoint;
+  const { failingSince, disabledAt } = endpoint;
   return {
     id: formatId('webhook', endpoint.id),
     mode: store.mode === 'live' ? 'prod' : 'test',
@@ -24,6 +24,7 @@ export function presentWebhook(store: Store, endpoint: Endpoint): WebhookBody {
     health: healthOf(failingSince),
     failing_since: failingSince === null ? null : time(failingSince),
     disabled_reason: endpoint.disabledReason,
+    disabled_at: disabledAt === null ? null : time(disabledAt),
     created_at: time(endpoint.createdAt),
   };
 }

@@ -87,7 +87,7 @@ export async function resend(
   range: { from: Uuid; to: Uuid; statuses: readonly string[]; limit: number },
 ): Promise<Uuid[]> {
   const { rows } = await db.query(
-    `update tallystick.deliveries set status = 'retrying', tries = 1, due_at = clock_timestamp()
+    `update tallystick.deliveries set status = 'retrying', tries = 1, due_at = now()
       where store_id = $1 and endpoint_id = $2 and event_id in (
         select event_id from tallystick.deliveries
         where store_id = $1 and endpoint_id = $2 and event_id >= $3 and event_id <= $4
@@ -110,7 +110,7 @@ export type Remove = (
 
 /** Deliveries that are not due again. */
 export const removeSettled: Remove = remover('deliveries', 'and due_at is null');
-/** All deliveries, also those that are due: for endpoints that are gone. */
+/** All deliveries, also those that are due: of endpoints that are gone or disabled. */
 export const removeDeliveries: Remove = remover('deliveries', '');
 /** Events that nobody has fetched or attempted. */
 export const removeUnattempted: Remove = remover('outbox', '');

@@ -1,8 +1,8 @@
 import type { Uuid } from '../core/id.js';
-import { type Db, textArray } from './db.js';
+import { type Db, type Lane, textArray } from './db.js';
 import { epoch } from './lock.js';
 
-/** Webhook endpoints and the leases under which a server delivers to them. */
+/** Webhook endpoints. */
 
 export type SignatureScheme = 'creem' | 'standard' | 'both';
 
@@ -16,53 +16,72 @@ export interface Endpoint {
   /** Empty for what `DEFAULT_EVENTS` holds. */
   readonly events: readonly string[];
   readonly signature: SignatureScheme;
-  readonly secret: string;
+  /** As it is stored: plain text or sealed. */
+  readonly storedSecret: string;
   /** Signs as well until then; null where there is none any more. */
-  readonly previousSecret: string | null;
+  readonly storedPreviousSecret: string | null;
   readonly previousSecretUntil: number | null;
-  /** Why the server disabled it; null where it did not. */
+  /** Why it is disabled, and since when; null where it is enabled. */
   readonly disabledReason: string | null;
+  readonly disabledAt: number | null;
   /** Since when every attempt has failed; null after a success. */
   readonly failingSince: number | null;
   readonly createdAt: number;
 }
 
-const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
+const INSTANTS = ['previous_secret_until', 'failing_since', 'disabled_at', 'created_at'];
+export const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
   array_to_string(events, ' ') as events, signature, secret,
-  case when previous_secret_until > clock_timestamp() then previous_secret end as previous_secret,
-  ${['previous_secret_until', 'failing_since', 'created_at'].map((column) => epoch(column)).join(', ')}, disabled_reason`;
+  case when previous_secret_until > now() then previous_secret end as previous_secret,
+  ${INSTANTS.map((column) => epoch(column)).join(', ')}, disabled_reason`;
 
 const SELECT = `select ${COLUMNS} from tallystick.webhook_endpoints`;
 
-/** Stores an endpoint; false where the store has `limit` of them already. */
+/**
+ * Stores an endpoint; false where the store has `limit` of them already. Those who create in one
+ * store wait for each other at its row, and only then count, so that no two count the same.
+ */
 export async function insertEndpoint(
-  db: Db,
+  lane: Lane,
   endpoint: Omit<
     Endpoint,
-    'previousSecret' | 'previousSecretUntil' | 'disabledReason' | 'failingSince' | 'createdAt'
+    | 'storedPreviousSecret'
+    | 'previousSecretUntil'
+    | 'disabledReason'
+    | 'disabledAt'
+    | 'failingSince'
+    | 'createdAt'
   >,
   limit: number,
 ): Promise<boolean> {
-  const { rows } = await db.query(
-    `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url, delivery_mode,
-        status, events, signature, secret)
-      select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
-      where (select count(*) from tallystick.webhook_endpoints where store_id = $1) < $10
-      returning 1`,
-    [
-      endpoint.storeId,
-      endpoint.id,
-      endpoint.name,
-      endpoint.url,
-      endpoint.deliveryMode,
-      endpoint.status,
-      textArray(endpoint.events),
-      endpoint.signature,
-      endpoint.secret,
-      limit,
-    ],
-  );
-  return rows.length > 0;
+  const answers = await lane.flight([
+    { text: 'begin isolation level read committed' },
+    {
+      text: 'select 1 from tallystick.stores where store_id = $1 for no key update',
+      values: [endpoint.storeId],
+    },
+    {
+      text: `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url,
+          delivery_mode, status, events, signature, secret)
+        select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
+        where (select count(*) from tallystick.webhook_endpoints where store_id = $1) < $10
+        returning 1`,
+      values: [
+        endpoint.storeId,
+        endpoint.id,
+        endpoint.name,
+        endpoint.url,
+        endpoint.deliveryMode,
+        endpoint.status,
+        textArray(endpoint.events),
+        endpoint.signature,
+        endpoint.storedSecret,
+        limit,
+      ],
+    },
+    { text: 'commit' },
+  ]);
+  return answers[2]!.rows.length > 0;
 }
 
 export async function readEndpoint(db: Db, storeId: Uuid, id: Uuid): Promise<Endpoint | undefined> {
@@ -78,43 +97,81 @@ export async function listEndpoints(db: Db, storeId: Uuid): Promise<Endpoint[]> 
   return rows.map(toEndpoint);
 }
 
-/** Changes what people can change of an endpoint. Enabling it clears why it was disabled. */
+/** What people can change of an endpoint; what is left out stays. */
+export interface EndpointChanges {
+  readonly name?: string | null | undefined;
+  /** Ignored for `cli` endpoints. */
+  readonly url?: string | undefined;
+  readonly status?: Endpoint['status'] | undefined;
+  readonly events?: readonly string[] | undefined;
+  readonly signature?: SignatureScheme | undefined;
+}
+
+/**
+ * Writes what was given and nothing else, in one statement, so that of two changes at once
+ * neither is lost. Enabling it clears why it was disabled.
+ *
+ * @param reason why it is disabled, where that is a change.
+ */
 export async function updateEndpoint(
   db: Db,
-  endpoint: Pick<Endpoint, 'storeId' | 'id' | 'name' | 'url' | 'status' | 'events' | 'signature'>,
+  storeId: Uuid,
+  id: Uuid,
+  { name, url, status, events, signature }: EndpointChanges,
+  reason: string,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set name = $3, url = $4, status = $5,
-        events = $6::text[], signature = $7, updated_at = now(),
-        disabled_reason = case when $5 = 'enabled' then null else disabled_reason end
+    `update tallystick.webhook_endpoints set
+        name = case when $3::boolean then $4::text else name end,
+        url = case when delivery_mode = 'http' then coalesce($5::text, url) else url end,
+        status = coalesce($6::text, status),
+        events = coalesce($7::text[], events),
+        signature = coalesce($8::text, signature),
+        disabled_reason = case when $6::text = 'enabled' then null
+          when $6::text <> status then $9 else disabled_reason end,
+        disabled_at = case when $6::text = 'enabled' then null
+          when $6::text <> status then now() else disabled_at end,
+        updated_at = now()
       where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
     [
-      endpoint.storeId,
-      endpoint.id,
-      endpoint.name,
-      endpoint.url,
-      endpoint.status,
-      textArray(endpoint.events),
-      endpoint.signature,
+      storeId,
+      id,
+      name !== undefined,
+      name ?? null,
+      url ?? null,
+      status ?? null,
+      events === undefined ? null : textArray(events),
+      signature ?? null,
+      reason,
     ],
   );
   return rows[0] && toEndpoint(rows[0]);
 }
 
-/** Gives an endpoint a new secret; the old one signs as well for `overlap` seconds. */
+export interface NewSecret {
+  /** What is stored as its secret so far. */
+  readonly replaces: string;
+  readonly secret: string;
+  /** The old secret as it is stored from now on; null where it signs no more. */
+  readonly previous: string | null;
+  /** For how many seconds the old one signs as well. */
+  readonly overlap: number;
+}
+
+/** Gives an endpoint a new secret; undefined where the old one has changed meanwhile. */
 export async function rotateSecret(
   db: Db,
   storeId: Uuid,
   id: Uuid,
-  secret: string,
-  overlap: number,
+  { replaces, secret, previous, overlap }: NewSecret,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set previous_secret = secret, secret = $3,
-        previous_secret_until = clock_timestamp() + $4::float8 * interval '1 second',
+    `update tallystick.webhook_endpoints set secret = $4, previous_secret = $5::text,
+        previous_secret_until = case when $5::text is not null
+          then now() + $6::float8 * interval '1 second' end,
         updated_at = now()
-      where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
-    [storeId, id, secret, overlap],
+      where store_id = $1 and endpoint_id = $2 and secret = $3 returning ${COLUMNS}`,
+    [storeId, id, replaces, secret, previous, overlap],
   );
   return rows[0] && toEndpoint(rows[0]);
 }
@@ -133,19 +190,20 @@ export async function deleteEndpoint(
   return rows[0] && toEndpoint(rows[0]);
 }
 
-/** Disables an endpoint that says that it is gone. */
+/** Disables an endpoint that says that it is gone; false where it was disabled already. */
 export async function disableEndpoint(
   db: Db,
   storeId: Uuid,
   id: Uuid,
   reason: string,
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rows } = await db.query(
     `update tallystick.webhook_endpoints
-      set status = 'disabled', disabled_reason = $3, updated_at = now()
-      where store_id = $1 and endpoint_id = $2 and status = 'enabled'`,
+      set status = 'disabled', disabled_reason = $3, disabled_at = now(), updated_at = now()
+      where store_id = $1 and endpoint_id = $2 and status = 'enabled' returning 1`,
     [storeId, id, reason],
   );
+  return rows.length > 0;
 }
 
 /** Notes that an endpoint has begun to fail, or that it answers again. */
@@ -163,55 +221,7 @@ export async function markFailing(
   );
 }
 
-/** The endpoints that have something to deliver now and that no server holds. */
-export async function findWork(db: Db): Promise<{ storeId: Uuid; id: Uuid }[]> {
-  const { rows } = await db.query(
-    `select e.store_id, e.endpoint_id from tallystick.webhook_endpoints e
-      where e.status = 'enabled' and e.delivery_mode = 'http'
-        and (e.lease_until is null or e.lease_until < clock_timestamp())
-        and (exists (select 1 from tallystick.outbox o
-            where o.store_id = e.store_id and o.endpoint_id = e.endpoint_id)
-          or exists (select 1 from tallystick.deliveries d
-            where d.store_id = e.store_id and d.endpoint_id = e.endpoint_id
-              and d.due_at <= clock_timestamp()))`,
-  );
-  return rows.map((row) => ({ storeId: row.store_id, id: row.endpoint_id }));
-}
-
-/**
- * Takes or renews the lease of an endpoint. Of two servers one waits for the other's row here,
- * and then the condition is checked again on what that one wrote.
- *
- * @param milliseconds from now on.
- * @returns undefined where another server holds it, or it is not to be delivered to.
- */
-export async function takeLease(
-  db: Db,
-  storeId: Uuid,
-  id: Uuid,
-  owner: Uuid,
-  milliseconds: number,
-): Promise<Endpoint | undefined> {
-  const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set lease_owner = $3,
-        lease_until = clock_timestamp() + $4::float8 * interval '1 millisecond'
-      where store_id = $1 and endpoint_id = $2 and status = 'enabled' and delivery_mode = 'http'
-        and (lease_owner = $3 or lease_until is null or lease_until < clock_timestamp())
-      returning ${COLUMNS}`,
-    [storeId, id, owner, milliseconds],
-  );
-  return rows[0] && toEndpoint(rows[0]);
-}
-
-export async function giveLease(db: Db, storeId: Uuid, id: Uuid, owner: Uuid): Promise<void> {
-  await db.query(
-    `update tallystick.webhook_endpoints set lease_owner = null, lease_until = null
-      where store_id = $1 and endpoint_id = $2 and lease_owner = $3`,
-    [storeId, id, owner],
-  );
-}
-
-interface EndpointRow {
+export interface EndpointRow {
   store_id: Uuid;
   endpoint_id: Uuid;
   name: string | null;
@@ -224,11 +234,12 @@ interface EndpointRow {
   previous_secret: string | null;
   previous_secret_until: string | null;
   disabled_reason: string | null;
+  disabled_at: string | null;
   failing_since: string | null;
   created_at: string;
 }
 
-function toEndpoint(row: EndpointRow): Endpoint {
+export function toEndpoint(row: EndpointRow): Endpoint {
   const instant = (text: string | null) => (text === null ? null : Number(text));
   return {
     storeId: row.store_id,
@@ -239,10 +250,11 @@ function toEndpoint(row: EndpointRow): Endpoint {
     status: row.status,
     events: row.events === '' ? [] : row.events.split(' '),
     signature: row.signature,
-    secret: row.secret,
-    previousSecret: row.previous_secret,
+    storedSecret: row.secret,
+    storedPreviousSecret: row.previous_secret,
     previousSecretUntil: row.previous_secret === null ? null : instant(row.previous_secret_until),
     disabledReason: row.disabled_reason,
+    disabledAt: instant(row.disabled_at),
     failingSince: instant(row.failing_since),
     createdAt: Number(row.created_at),
   };

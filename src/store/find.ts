@@ -25,10 +25,10 @@ export function readClock(storeId: Uuid): Statement {
 
 /**
  * What a batch reads once the locks of the statements before are held, in one statement: the
- * instant, who has its keys already, what the store's webhook endpoints want to be told, and of
- * which version the schema is. The last two are read at every batch, because an answer from memory
- * would lose the events between another server's change of an endpoint and its end, and would
- * write to a newer schema what that does not expect.
+ * instant, who has its keys already, what the store's webhook endpoints want to be told (a disabled
+ * one is told later), and of which version the schema is. The last two are read at every batch,
+ * because an answer from memory would lose the events between another server's change of an
+ * endpoint and its end, and would write to a newer schema what that does not expect.
  */
 export function observe(storeId: Uuid, keys: readonly string[]): Statement {
   return {
@@ -40,7 +40,7 @@ export function observe(storeId: Uuid, keys: readonly string[]): Statement {
             where store_id = $1 and idempotency_key = k.key limit 1
           ) as t) as holders,
         (select string_agg(endpoint_id || ' ' || array_to_string(events, ' '), ',')
-          from tallystick.webhook_endpoints where store_id = $1 and status = 'enabled') as wanted
+          from tallystick.webhook_endpoints where store_id = $1) as wanted
       from tallystick.stores where store_id = $1`,
     values: [storeId, textArray(keys)],
   };

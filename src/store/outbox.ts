@@ -79,7 +79,7 @@ export const readFresh: ReadDue = reader('0 as tries from tallystick.outbox', ''
 /** The events whose next attempt is due. */
 export const readDue: ReadDue = reader(
   'tries from tallystick.deliveries',
-  'and due_at <= clock_timestamp()',
+  'and due_at <= now()',
   'due_at',
 );
 
@@ -137,7 +137,7 @@ export async function settleDue(
 
 const RESULTS = `unnest($3::uuid[], $4::text[], $5::smallint[], $6::jsonb[], $7::float8[])
   as r (event_id, status, tries, attempt, delay)`;
-const DUE_AT = "clock_timestamp() + delay * interval '1 millisecond'";
+const DUE_AT = "now() + delay * interval '1 millisecond'";
 
 function settleValues(storeId: Uuid, endpointId: Uuid, results: readonly Result[]): unknown[] {
   return [

@@ -65,6 +65,18 @@ const BAD_METADATA: [string, string, string][] = [
   ['1', '1', 'metadata'],
 ];
 
+const BAD_URLS = [
+  1,
+  null,
+  [],
+  {},
+  'https://x/'.padEnd(2_049, 'x'),
+  'https://93.184.215.14/\0',
+  '\0https://93.184.215.14/',
+  'https://93.184.215.14/?\ud800',
+  '\ufeffhttps://93.184.215.14/',
+];
+
 function pairs(count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, 'v']));
 }
@@ -524,13 +536,14 @@ onEngines((engine) => {
 
   describe('webhooks', () => {
     const bad: [OperationName, string, unknown[]][] = [
-      ['createWebhook', 'url', [1, null, [], {}, 'https://x/'.padEnd(2_049, 'x')]],
+      ['createWebhook', 'url', BAD_URLS],
       ['createWebhook', 'delivery_mode', ['', 'HTTP', 'ws', 1, null]],
       ['createWebhook', 'name', ['', ' ', 'a\0', '\ud800', 'x'.repeat(101), 1, {}]],
       ['createWebhook', 'events', ['', {}, 1, null]],
       ['createWebhook', 'events[0]', [['nope'], [1], [null], ['credits.granted ']]],
       ['createWebhook', 'signature', ['', 'Creem', 'none', 1, null]],
-      ['updateWebhook', 'name', ['', ' ', 'a\0', 'x'.repeat(101), 1]],
+      ['updateWebhook', 'url', BAD_URLS],
+      ['updateWebhook', 'name', ['', ' ', 'a\0', '\ud800', 'x'.repeat(101), 1, {}]],
       ['updateWebhook', 'status', ['', 'Enabled', 'deleted', 1, null]],
       ['updateWebhook', 'events', ['', {}, 1, null]],
       ['updateWebhook', 'signature', ['', 'none', 1, null]],

@@ -9,6 +9,7 @@ import { openPglite } from '../../src/embedded/pglite.js';
 import {
   AddressGuard,
   Deliverer,
+  type DeliveryLog,
   type DeliverySettings,
   type Engine,
   ensureKey,
@@ -142,6 +143,7 @@ export async function startServer(
   engine: Engine,
   settings = settingsOf(),
   guard = new AddressGuard(settings.allow),
+  log: DeliveryLog = SILENT,
 ): Promise<Running> {
   await migrate(engine);
   await ensureKey(engine.reader, KEY, { name: 'test', scopes: ['*'] });
@@ -152,7 +154,7 @@ export async function startServer(
   const deliverer = new Deliverer(engine, {
     settings,
     guard,
-    log: SILENT,
+    log,
     counts: ledger.webhooks.attempts,
   });
   ledger.onEvents(() => deliverer.ring());

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseId } from '../../src/core/id.js';
 import { newEventId } from '../../src/ledger/ids.js';
 import { ensureKey } from '../../src/ledger/index.js';
-import { ENDPOINTS_MAX } from '../../src/ledger/webhooks.js';
+import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
 import { addToOutbox } from '../../src/store/outbox.js';
 import {
   type Called,
@@ -85,6 +85,19 @@ describe('the official SDK', () => {
     const deleted = await creem.webhooks.delete(created.id);
     expect(deleted.id).toBe(created.id);
     await expect(creem.webhooks.get(created.id)).rejects.toMatchObject({ statusCode: 404 });
+  });
+
+  test('trims names alike, whether it creates or updates', async () => {
+    const { body: webhook } = await api('POST', '/v1/webhooks', {
+      delivery_mode: 'cli',
+      name: '\tmine  ',
+    });
+    expect(webhook.name).toBe('mine');
+    const rename = async (name: string | null) =>
+      (await api('PATCH', `/v1/webhooks/${webhook.id}`, { name })).body.name;
+    expect(await rename(' \u00a0yours\n')).toBe('yours');
+    expect(await rename(null)).toBeNull();
+    await api('DELETE', `/v1/webhooks/${webhook.id}`);
   });
 
   test('pages through endpoints', async () => {
@@ -326,7 +339,7 @@ describe('deliveries', () => {
     await api('DELETE', path);
   });
 
-  test('stop for good where the receiver says that it is gone', async () => {
+  test('stop where the receiver says that it is gone', async () => {
     const id = await account();
     status = 410;
     const { body: webhook } = await api('POST', '/v1/webhooks', { url: receiver.url });
@@ -338,7 +351,7 @@ describe('deliveries', () => {
     status = 200;
     await move('debit', id, '1');
     const { body } = await api('GET', `${path}/deliveries`);
-    expect(body.data).toHaveLength(1);
+    expect(body.data).toMatchObject([{ status: 'pending' }, { status: 'failed' }]);
     expect(receiver.got.length - start).toBe(1);
     expect((await api('POST', `${path}/test`)).body.error).toMatchObject({
       code: 'webhook_disabled',
@@ -375,6 +388,24 @@ describe('refusals', () => {
   ])('%s %s %o: %s %s', async (method, path, body, status, code) => {
     const answer = await api(method, path, body);
     expect(answer).toMatchObject({ status, body: { error: { code } } });
+  });
+
+  test('a cursor that is no delivery of this webhook is refused', async () => {
+    const [one, other] = [
+      await api('POST', '/v1/webhooks', { delivery_mode: 'cli' }),
+      await api('POST', '/v1/webhooks', { delivery_mode: 'cli' }),
+    ];
+    const { body: sent } = await api('POST', `/v1/webhooks/${other.body.id}/test`);
+    const list = (id: string, cursor: string) =>
+      api('GET', `/v1/webhooks/${id}/deliveries?starting_after=${cursor}`);
+    const unknown = {
+      status: 400,
+      body: { error: { code: 'invalid_cursor', param: 'starting_after' } },
+    };
+    expect(await list(other.body.id, sent.id)).toMatchObject({ status: 200, body: { data: [] } });
+    expect(await list(one.body.id, sent.id)).toMatchObject(unknown);
+    expect(await list(other.body.id, evt)).toMatchObject(unknown);
+    for (const { body } of [one, other]) await api('DELETE', `/v1/webhooks/${body.id}`);
   });
 
   test('feed and acknowledgement are for cli endpoints, resending for http ones', async () => {

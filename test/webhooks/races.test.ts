@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureKey, Ledger, listStores, type Store } from '../../src/ledger/index.js';
+import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
+import { onEngines, type TestDatabase } from '../harness/engines.js';
+
+/** What several do to webhooks at once comes to what one after the other would do. */
+
+onEngines(({ name, create }) => {
+  let database: TestDatabase;
+  let ledgers: Ledger[];
+  let store: Store;
+
+  beforeAll(async () => {
+    database = await create();
+    const { engine } = database;
+    await ensureKey(engine.reader, 'tally_test_webhook_races_0001', { name: 'a', scopes: ['*'] });
+    store = (await listStores(engine.reader)).find(({ mode }) => mode === 'test')!;
+    const other = name === 'PGlite' ? engine : await database.another();
+    ledgers = [new Ledger(engine), new Ledger(other)];
+  });
+  afterAll(() => database.drop());
+
+  const subscribe = (ledger: Ledger) =>
+    ledger.webhooks.create(store, {
+      name: null,
+      url: undefined,
+      deliveryMode: 'cli',
+      events: [],
+      signature: 'creem',
+    });
+
+  test('changes of different fields are all kept', async () => {
+    const [a, b] = ledgers as [Ledger, Ledger];
+    const { id } = (await subscribe(a)).endpoint;
+    for (let round = 0; round < 40; round++) {
+      const [first, second] = round % 2 === 0 ? [a, b] : [b, a];
+      const changed = {
+        name: `round ${round}`,
+        status: round % 2 === 0 ? 'disabled' : 'enabled',
+        events: round % 3 === 0 ? ['account.frozen'] : [],
+        signature: round % 2 === 0 ? 'both' : 'standard',
+      } as const;
+      await Promise.all([
+        first.webhooks.update(store, id, { name: changed.name }),
+        second.webhooks.update(store, id, { status: changed.status }),
+        first.webhooks.update(store, id, { events: changed.events }),
+        second.webhooks.update(store, id, { signature: changed.signature }),
+      ]);
+      expect(await a.webhooks.get(store, id)).toMatchObject(changed);
+    }
+    await a.webhooks.delete(store, id);
+  });
+
+  test('no more endpoints are created than a store can have', async () => {
+    const wanted = Array.from({ length: 2 * ENDPOINTS_MAX }, (_, n) => subscribe(ledgers[n % 2]!));
+    const made = await Promise.allSettled(wanted);
+    const refused = made.filter((each) => each.status === 'rejected');
+    expect(refused).toHaveLength(ENDPOINTS_MAX);
+    for (const { reason } of refused) {
+      expect(reason.refusal.code).toBe('webhook_limit_reached');
+    }
+    const all = await ledgers[0]!.webhooks.list(store);
+    expect(all).toHaveLength(ENDPOINTS_MAX);
+    // The last place is contended by itself, where nothing but the lock orders the two.
+    for (let round = 0; round < 20; round++) {
+      const [newest] = await ledgers[0]!.webhooks.list(store);
+      await ledgers[0]!.webhooks.delete(store, newest!.id);
+      await Promise.allSettled(ledgers.map(subscribe));
+      expect(await ledgers[0]!.webhooks.list(store)).toHaveLength(ENDPOINTS_MAX);
+    }
+  });
+});
