@@ -94,11 +94,24 @@ export function parseInstant(value: string): number | undefined {
   return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : undefined;
 }
 
+/** An instant of a query; a date alone is its UTC midnight. */
 export const instant = z
   .string()
   .refine(
     (value) => parseInstant(value) !== undefined,
     'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z, or a date',
+  )
+  .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });
+
+/**
+ * An instant of a body. What is written down must mean what its writer meant: a date alone does
+ * not say whether its day still counts.
+ */
+export const exactInstant = z
+  .string()
+  .refine(
+    (value) => value.includes('T') && parseInstant(value) !== undefined,
+    'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z; a date alone does not say when',
   )
   .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });
 

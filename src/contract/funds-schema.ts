@@ -3,10 +3,10 @@ import { CLOCK_MAX, CLOCK_MIN } from '../core/model.js';
 import {
   amount,
   category,
+  exactInstant,
   expiresIn,
   HOLD_SECONDS_DEFAULT,
   idempotencyKey,
-  instant,
   metadata,
   parseInstant,
   reference,
@@ -133,7 +133,7 @@ export const batchAnswer = z
 
 const CLOCK_SECONDS_MAX = 10 * 366 * 86_400;
 
-const clockInstant = instant.refine((value) => {
+const clockInstant = exactInstant.refine((value) => {
   const at = parseInstant(value);
   return at === undefined || (at >= CLOCK_MIN && at <= CLOCK_MAX);
 }, 'must be from 1970 to 9998');

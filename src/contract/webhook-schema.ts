@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CREEM_EVENTS, OWN_EVENTS } from '../core/events.js';
-import { instant, limit, name, PAGE_DEFAULT, PAGE_MAX } from './fields.js';
+import { exactInstant, limit, name, PAGE_DEFAULT, PAGE_MAX } from './fields.js';
 
 /** Webhooks on the wire (contract section 3.6); fields that Creem lacks are marked as such. */
 
@@ -73,8 +73,8 @@ export const listDeliveriesQuery = z.strictObject({
 });
 
 export const resendBody = z.strictObject({
-  from: instant,
-  to: instant.optional(),
+  from: exactInstant,
+  to: exactInstant.optional(),
   status: z.enum(['failed', 'delivered', 'all']).default('failed'),
 });
 

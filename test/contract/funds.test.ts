@@ -190,6 +190,37 @@ onEngines((engine) => {
       expect(await position(id)).toEqual(settled('0'));
     });
 
+    test('cannot begin in the past, which is told from the time of the movement', async () => {
+      const past = new Api(server.url, await server.addKey({ store: uniqueName('store') }));
+      const move = (body: object) => past.call('moveClock', { body });
+      expectStatus(await move({ now: START }), 200);
+      const { id } = await past.open();
+      const send = (effective_at: string, key = uniqueName('key')) => {
+        const body = { ...movement('1'), idempotency_key: key, effective_at };
+        return past.call('creditAccount', { id, body });
+      };
+      const { error } = expectProblem(
+        await send(later(-0.001)),
+        'validation_error',
+        'effective_at',
+      );
+      expect(error.message).toContain(START);
+      const key = uniqueName('key');
+      const first = expectStatus(await send(later(0), key), 201);
+      expectStatus(await send(later(10)), 201);
+      expectStatus(await move({ advance: 60 }), 200);
+      // What was accepted is a replay, however long ago it was.
+      const replay = await send(later(0), key);
+      expect(expectStatus(replay, 201)).toEqual(first);
+      expect(replay.headers.get('x-idempotent-replay')).toBe('true');
+      expectProblem(await send(later(59)), 'validation_error', 'effective_at');
+      // An account that was ahead of the clock lives on at its last instant.
+      expectStatus(await send(later(60)), 201);
+      expectStatus(await move({ now: START }), 200);
+      expectProblem(await send(later(59)), 'validation_error', 'effective_at');
+      expectStatus(await send(later(60)), 201);
+    });
+
     test('cannot end before they begin', async () => {
       const { id } = await api.open();
       const refused = [
@@ -286,7 +317,7 @@ onEngines((engine) => {
       const theirs = expectStatus(await stranger.call('getClock'), 200);
       expect([own.real, theirs.real]).toEqual([false, true]);
       expect(Date.parse(theirs.now)).toBeLessThan(Date.parse(START));
-      const moved = await stranger.call('moveClock', { body: { now: '2040-01-01' } });
+      const moved = await stranger.call('moveClock', { body: { now: '2040-01-01T00:00:00Z' } });
       expect(expectStatus(moved, 200).now).toBe('2040-01-01T00:00:00.000Z');
       expect(expectStatus(await api.call('getClock'), 200)).toEqual(own);
       expect(expectStatus(await stranger.call('resetClock'), 200).real).toBe(true);
@@ -303,7 +334,7 @@ onEngines((engine) => {
     test('may go back, and an account that was ahead keeps its order', async () => {
       const key = await server.addKey({ store: uniqueName('store') });
       const ahead = new Api(server.url, key);
-      expectStatus(await ahead.call('moveClock', { body: { now: '2050-01-01' } }), 200);
+      expectStatus(await ahead.call('moveClock', { body: { now: '2050-01-01T00:00:00Z' } }), 200);
       const { id } = await ahead.open({ initial_balance: '5' });
       expectStatus(await ahead.call('moveClock', { body: {} }), 200);
       const spent = expectStatus(await ahead.debit(id, '1'), 201);

@@ -40,6 +40,8 @@ const BAD_INSTANTS = [
   [],
   {},
 ];
+/** Dates are instants of queries, and of no body. */
+const BAD_EXACT_INSTANTS = [...BAD_INSTANTS, '2031-04-30', '2031-04-30T', '9999-12-31'];
 const BAD_PRIORITIES = [-1, 101, 1.5, '50', '', true, null, [], {}];
 const BAD_CATEGORIES = ['', 'free', 'Paid', 'paid ', '__proto__', 1, null, ['paid']];
 const BAD_METADATA: [string, string, string][] = [
@@ -198,10 +200,13 @@ onEngines((engine) => {
       });
     };
 
-    test.each(named(BAD_INSTANTS))('%s is no expires_at or effective_at', async (_, instant) => {
-      await grantFields('expires_at', instant);
-      await grantFields('effective_at', instant);
-    });
+    test.each(named(BAD_EXACT_INSTANTS))(
+      '%s is no expires_at or effective_at',
+      async (_, instant) => {
+        await grantFields('expires_at', instant);
+        await grantFields('effective_at', instant);
+      },
+    );
 
     test.each(named(BAD_PRIORITIES))('%s is no priority', (_, priority) =>
       grantFields('priority', priority),
@@ -221,9 +226,23 @@ onEngines((engine) => {
       });
     });
 
+    test('a beginning that is over is refused', async () => {
+      await refuses(async () => {
+        for (const effective_at of ['0001-01-01T00:00:00Z', '2020-01-01T00:00:00Z']) {
+          await refused('creditAccount', movement({ effective_at }), 'effective_at');
+          const opening = { customer_id: uniqueName('cust'), initial_balance: '1', effective_at };
+          await refused('createAccount', opening, 'effective_at');
+        }
+      });
+    });
+
     test('an expiry that is over is refused', async () => {
       await refuses(async () => {
-        for (const expires_at of ['0001-01-01', '1969-12-31', '2020-01-01']) {
+        for (const expires_at of [
+          '0001-01-01T00:00Z',
+          '1969-12-31T23:59:59Z',
+          '2020-01-01T00:00:00Z',
+        ]) {
           await refused('creditAccount', movement({ expires_at }), 'expires_at');
         }
       });
@@ -362,13 +381,13 @@ onEngines((engine) => {
 
   describe('the clock', () => {
     const OUTSIDE = [
-      '0001-01-01',
+      '0001-01-01T00:00:00Z',
       '1969-12-31T23:59:59.999Z',
       '1970-01-01T00:00:00+00:01',
-      '9999-01-01',
+      '9999-01-01T00:00:00Z',
       '9999-12-31T23:59:59.999Z',
     ];
-    test.each(named([...BAD_INSTANTS, ...OUTSIDE]))('%s is no now', (_, now) =>
+    test.each(named([...BAD_EXACT_INSTANTS, ...OUTSIDE]))('%s is no now', (_, now) =>
       refuses(() => refused('moveClock', { now }, 'now')),
     );
 
@@ -379,7 +398,7 @@ onEngines((engine) => {
 
     test('is set or advanced, never both, and by nothing else', async () => {
       await refuses(async () => {
-        await refused('moveClock', { now: '2030-01-01', advance: 1 }, 'advance');
+        await refused('moveClock', { now: '2030-01-01T00:00:00Z', advance: 1 }, 'advance');
         await refused('moveClock', { instant: '2030-01-01' }, 'instant');
         await refused('moveClock', '{"__proto__":{"now":"2030-01-01"}}', '__proto__');
         for (const body of ['[]', '"now"', '1', 'null']) {
@@ -510,7 +529,12 @@ onEngines((engine) => {
       ['sendWebhookTestEvent', 'webhook_not_found', [id, hold, grant], {}],
       ['listPendingWebhookEvents', 'webhook_not_found', [id, hold, grant]],
       ['listWebhookDeliveries', 'webhook_not_found', [id, hold, grant]],
-      ['resendWebhookEvents', 'webhook_not_found', [id, hold, grant], { from: '2020-01-01' }],
+      [
+        'resendWebhookEvents',
+        'webhook_not_found',
+        [id, hold, grant],
+        { from: '2020-01-01T00:00:00Z' },
+      ],
     ];
     await refuses(async () => {
       for (const [name, code, others, body] of rows) {
@@ -536,14 +560,14 @@ onEngines((engine) => {
       ['updateWebhook', 'signature', ['', 'none', 1, null]],
       ['rotateWebhookSecret', 'overlap_seconds', [-1, 604_801, 1.5, '60', 1e300, true, null]],
       ['sendWebhookTestEvent', 'event_type', ['', 'credits.expired', 1, null]],
-      ['resendWebhookEvents', 'from', [...BAD_INSTANTS, undefined]],
-      ['resendWebhookEvents', 'to', BAD_INSTANTS],
+      ['resendWebhookEvents', 'from', [...BAD_EXACT_INSTANTS, undefined]],
+      ['resendWebhookEvents', 'to', BAD_EXACT_INSTANTS],
       ['resendWebhookEvents', 'status', ['', 'Failed', 'pending', 1, null]],
     ];
     test.each(bad)('%s refuses strange values of %s', async (name, param, values) => {
       await refuses(async () => {
         for (const value of values) {
-          const whole = name === 'resendWebhookEvents' ? { from: '2020-01-01' } : {};
+          const whole = name === 'resendWebhookEvents' ? { from: '2020-01-01T00:00:00Z' } : {};
           await refused(name, { ...whole, [param.replace('[0]', '')]: value }, param);
         }
       });
@@ -585,8 +609,8 @@ onEngines((engine) => {
     test('events of before 1970 and after 9998 are none, and no failure', async () => {
       const body = { delivery_mode: 'http', url: 'https://93.184.215.14/h' };
       const { id: called } = expectStatus(await api.call('createWebhook', { body }), 200);
-      for (const from of ['0001-01-01', '1969-12-31T23:59:59.999Z']) {
-        for (const to of ['0001-01-01', '9999-12-31T23:59:59.999Z']) {
+      for (const from of ['0001-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z']) {
+        for (const to of ['0001-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z']) {
           const span = { id: called, body: { from, to, status: 'all' } };
           const answer = expectStatus(await api.call('resendWebhookEvents', span), 200);
           expect(answer).toMatchObject({ count: 0, has_more: false });

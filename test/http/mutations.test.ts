@@ -75,7 +75,7 @@ async function stock(api: Api): Promise<Pool> {
   for (let n = 0; n < 6; n++) {
     const { id } = await api.open({ initial_balance: '1000' });
     accounts.push(id);
-    for (const terms of [{}, { priority: n }, { expires_at: '2035-01-01' }]) {
+    for (const terms of [{}, { priority: n }, { expires_at: '2035-01-01T00:00:00Z' }]) {
       const body = { amount: '5', reference: 'r', idempotency_key: uniqueName('key'), ...terms };
       transactions.push(expectStatus(await api.call('creditAccount', { id, body }), 201).id);
     }

@@ -102,6 +102,7 @@ function credit(model: FundsModel, step: Extract<Step, { kind: 'credit' }>, at: 
   const { account, amount, terms } = step;
   const from = terms?.from ?? at;
   const until = terms?.until ?? null;
+  if (from < at) return 'validation_error';
   if (until !== null && until <= Math.max(at, from)) return 'validation_error';
   model.move(account, amount, [], at);
   const made = terms === undefined ? null : model.lots.length;
