@@ -90,22 +90,27 @@ export const BATCH_OPERATIONS_MAX = 1_000;
 
 const account = { account_id: id };
 
-const batchOperation = z.discriminatedUnion('op', [
-  z.strictObject({ op: z.literal('credit'), ...account, ...movementBody.shape, ...grantTerms }),
-  z.strictObject({ op: z.literal('debit'), ...account, ...movementBody.shape }),
-  z.strictObject({ op: z.literal('reverse'), account_id: id.optional(), ...reverseBody.shape }),
-  z.strictObject({ op: z.literal('post'), ...postBody.shape }),
-  z.strictObject({ op: z.literal('hold'), ...account, ...holdBody.shape }),
-  z.strictObject({ op: z.literal('capture'), hold_id: id, ...captureBody.shape }),
-  z.strictObject({ op: z.literal('release'), hold_id: id }),
-]);
+export const batchOperation = z.discriminatedUnion(
+  'op',
+  [
+    z.strictObject({ op: z.literal('credit'), ...account, ...movementBody.shape, ...grantTerms }),
+    z.strictObject({ op: z.literal('debit'), ...account, ...movementBody.shape }),
+    z.strictObject({ op: z.literal('reverse'), account_id: id.optional(), ...reverseBody.shape }),
+    z.strictObject({ op: z.literal('post'), ...postBody.shape }),
+    z.strictObject({ op: z.literal('hold'), ...account, ...holdBody.shape }),
+    z.strictObject({ op: z.literal('capture'), hold_id: id, ...captureBody.shape }),
+    z.strictObject({ op: z.literal('release'), hold_id: id }),
+  ],
+  'must be credit, debit, reverse, post, hold, capture or release',
+);
 
 export type BatchOperation = z.output<typeof batchOperation>;
 
 export const batchBody = z.strictObject({
   atomic: z.boolean().default(false),
   operations: z
-    .array(batchOperation)
+    // Each is checked by itself, for one that is malformed must not stop the others.
+    .array(z.unknown().meta({ shownAs: batchOperation }))
     .min(1, 'must have at least one operation')
     .max(BATCH_OPERATIONS_MAX, `must have at most ${BATCH_OPERATIONS_MAX} operations`),
 });

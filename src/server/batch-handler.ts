@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { FUNDS_OPERATIONS } from '../contract/funds-operations.js';
-import type { BatchOperation, batchAnswer } from '../contract/funds-schema.js';
+import { type BatchOperation, type batchAnswer, batchOperation } from '../contract/funds-schema.js';
 import { errorRow, type Refusal, RefusalError } from '../core/errors.js';
 import {
   type Command,
@@ -13,6 +13,7 @@ import { captureOf, creditOf, debitOf, holdOf, postOf } from './commands.js';
 import { presentHold } from './funds-present.js';
 import type { Call, Handlers, Reply } from './handlers.js';
 import { accountId, holdId, transactionId } from './ids.js';
+import { check } from './input.js';
 import { presentTransaction } from './present.js';
 
 type Row = (typeof FUNDS_OPERATIONS)['batch'];
@@ -26,7 +27,8 @@ export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row
     if (malformed >= 0) return culprit(read[malformed] as { refusal: Refusal }, malformed);
   }
   const commands = read.flatMap((item) => ('command' in item ? [item.command] : []));
-  const outcomes = await ledger.executeAll(store, commands, body.atomic);
+  const outcomes =
+    commands.length === 0 ? [] : await ledger.executeAll(store, commands, body.atomic);
   const last = outcomes.at(-1);
   if (body.atomic && last?.kind === 'refused') return culprit(last, outcomes.length - 1);
   let next = 0;
@@ -38,9 +40,11 @@ export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row
 
 type Read = { readonly command: Command } | { readonly refusal: Refusal };
 
-function readOperation(operation: BatchOperation): Read {
+function readOperation(operation: unknown): Read {
+  const checked = check(batchOperation, operation, 'The operation');
+  if ('refusal' in checked) return checked;
   try {
-    return { command: toCommand(operation) };
+    return { command: toCommand(checked.value) };
   } catch (error) {
     if (error instanceof RefusalError) return { refusal: error.refusal };
     throw error;

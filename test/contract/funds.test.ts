@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ErrorCode } from '../../src/core/errors.js';
 import { ensureKey, generateKey, Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { Api, expectProblem, expectStatus, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
@@ -275,6 +276,44 @@ onEngines((engine) => {
       expect(after.results.map(({ status }: { status: number }) => status)).toEqual([
         201, 409, 422,
       ]);
+    });
+
+    test('one that is malformed is refused by itself, as the single request would be', async () => {
+      const { id } = await api.open({ initial_balance: '10' });
+      const good = () => ({ op: 'debit', account_id: id, ...movement('1') });
+      const wrong: [operation: unknown, code: ErrorCode, param: string | null][] = [
+        [{ ...good(), amount: 1 }, 'invalid_amount', 'amount'],
+        [{ ...good(), op: 'burn' }, 'validation_error', 'op'],
+        [{ ...good(), reference: undefined }, 'validation_error', 'reference'],
+        [{ ...good(), nope: 1 }, 'validation_error', 'nope'],
+        [7, 'validation_error', null],
+        [null, 'validation_error', null],
+      ];
+      const operations = [good(), ...wrong.map(([operation]) => operation), good()];
+      const { results } = expectStatus(await api.call('batch', { body: { operations } }), 200);
+      expect([results[0].status, results.at(-1).status]).toEqual([201, 201]);
+      for (const [index, [operation, code, param]] of wrong.entries()) {
+        expect(results[index + 1]).toMatchObject({ status: 400, error: { code, param } });
+        const { op: _, account_id: __, ...body } = Object(operation);
+        if (!['amount', 'reference', 'nope'].includes(param!)) continue;
+        const single = expectProblem(await api.call('debitAccount', { id, body }), code, param);
+        expect(results[index + 1].error.message).toBe(single.error.message);
+      }
+      expect(await api.balance(id)).toBe('8');
+      const bad = expectStatus(await api.call('batch', { body: { operations: [{}] } }), 200);
+      expect(bad.results).toMatchObject([{ status: 400, error: { param: 'op' } }]);
+
+      const atomic = { atomic: true, operations };
+      const problem = await api.call('batch', { body: atomic });
+      expectProblem(problem, 'invalid_amount', 'operations[1].amount');
+      for (const [body, param] of [
+        [{ operations, nope: 1 }, 'nope'],
+        [{ operations: {} }, 'operations'],
+        [{ operations, atomic: 1 }, 'atomic'],
+      ] as const) {
+        expectProblem(await api.call('batch', { body }), 'validation_error', param);
+      }
+      expect(await api.balance(id)).toBe('8');
     });
 
     test('atomic is all or nothing, and names the culprit', async () => {
