@@ -1,4 +1,4 @@
-import { type Position, positionOf } from '../core/funds.js';
+import { availableOf, type Position, positionOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store } from '../core/model.js';
 import { hasParts } from '../core/state.js';
@@ -31,7 +31,8 @@ export class FundReads {
     const account = await this.#account(store, id);
     if (!hasParts(account)) {
       const { balance } = account;
-      const position = { balance, held: 0n, available: balance, pending: 0n, expiringNext: null };
+      const available = availableOf(account, balance, 0n);
+      const position = { balance, held: 0n, available, pending: 0n, expiringNext: null };
       return { account, position };
     }
     const funds = found(await readFunds(this.#db, store.id, id), NO_ACCOUNT);

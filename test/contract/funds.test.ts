@@ -110,6 +110,22 @@ onEngines((engine) => {
       expect(await position(id)).toEqual(settled('3'));
     });
 
+    test('and grants of a closed account leave a balance of which nothing is available', async () => {
+      const { id } = await api.open({ initial_balance: '100' });
+      await credit(id, '50', { expires_at: later(100_000) });
+      const { id: plain } = await api.open({ initial_balance: '7' });
+      for (const [account, balance] of [
+        [id, '150'],
+        [plain, '7'],
+      ] as const) {
+        expect((await position(account)).available).toBe(balance);
+        expectStatus(await api.call('closeAccount', { id: account }), 200);
+        const left = { balance, held: '0', available: '0', pending: '0' };
+        expect(await position(account)).toEqual(left);
+        expectProblem(await api.debit(account, '1'), 'account_closed');
+      }
+    });
+
     test('are released once, however often', async () => {
       const { id } = await api.open({ initial_balance: '5' });
       const made = expectStatus(await hold(id, '5'), 201);
