@@ -81,6 +81,12 @@ export const grant = z
     effective_at: time,
     expires_at: time.nullable(),
     voided_at: time.nullable(),
+    voided_amount: z.string().nullable().meta({
+      description: 'What its void took at once; what holds kept goes when they end.',
+    }),
+    void_transaction_id: z.string().nullable().meta({
+      description: 'The transaction in which its void took that; null where holds kept all.',
+    }),
     created_at: time,
   })
   .meta({ id: 'Grant' });
@@ -100,8 +106,9 @@ export const batchOperation = z.discriminatedUnion(
     z.strictObject({ op: z.literal('hold'), ...account, ...holdBody.shape }),
     z.strictObject({ op: z.literal('capture'), hold_id: id, ...captureBody.shape }),
     z.strictObject({ op: z.literal('release'), hold_id: id }),
+    z.strictObject({ op: z.literal('void'), grant_id: id }),
   ],
-  'must be credit, debit, reverse, post, hold, capture or release',
+  'must be credit, debit, reverse, post, hold, capture, release or void',
 );
 
 export type BatchOperation = z.output<typeof batchOperation>;
@@ -122,7 +129,7 @@ export const batchAnswer = z
       z.object({
         status: z.number().int(),
         replayed: z.boolean().optional(),
-        body: z.union([transaction, hold]).optional(),
+        body: z.union([transaction, hold, grant]).optional(),
         error: z
           .object({
             type: z.string(),

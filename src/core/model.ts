@@ -147,6 +147,12 @@ export interface Grant {
   readonly createdAt: number;
 }
 
+/** What the void of a grant took at once. */
+export interface Void {
+  readonly transactionId: Uuid;
+  readonly amount: bigint;
+}
+
 export type HoldStatus = 'open' | 'captured' | 'released' | 'expired';
 
 /** Credits set aside for a use whose cost is not known yet. */

@@ -8,11 +8,12 @@ import {
   releaseCommand,
   reverseCommand,
   type Store,
+  voidCommand,
 } from '../ledger/index.js';
 import { captureOf, creditOf, debitOf, holdOf, postOf } from './commands.js';
-import { presentHold } from './funds-present.js';
+import { presentGrant, presentHold } from './funds-present.js';
 import type { Call, Handlers, Reply } from './handlers.js';
-import { accountId, holdId, transactionId } from './ids.js';
+import { accountId, grantId, holdId, transactionId } from './ids.js';
 import { check } from './input.js';
 import { presentTransaction } from './present.js';
 
@@ -65,6 +66,8 @@ function toCommand(operation: BatchOperation): Command {
       return captureOf(operation.hold_id, operation);
     case 'release':
       return releaseCommand(holdId(operation.hold_id, 'hold_id'));
+    case 'void':
+      return voidCommand(grantId(operation.grant_id, 'grant_id'));
     case 'reverse': {
       const { transaction_id: original, account_id: account } = operation;
       return reverseCommand(
@@ -98,6 +101,11 @@ function resultOf(store: Store, command: Command, outcome: Outcome): Result {
         status: command.kind === 'hold' ? 201 : 200,
         body: presentHold(outcome.hold, outcome.hold.updatedAt),
         ...(outcome.replayed ? { replayed: true } : {}),
+      };
+    case 'grant':
+      return {
+        status: 200,
+        body: presentGrant(outcome.grant, outcome.grant.createdAt, outcome.voided),
       };
     default:
       throw new Error(`No bulk operation comes to ${outcome.kind}.`);

@@ -207,6 +207,45 @@ onEngines((engine) => {
       expect(await position(id)).toEqual(settled('0'));
     });
 
+    test('a void says what it took at once and where, however often it is sent', async () => {
+      const { id } = await api.open();
+      const grantOf = async () =>
+        expectStatus(await api.call('listGrants', { id }), 200).data[0] as { id: string };
+      const voiding = async (grant: string) =>
+        expectStatus(await api.call('voidGrant', { id: grant }), 200);
+      const took = async (transaction: string) =>
+        expectStatus(await api.call('getTransaction', { id: transaction }), 200).entries[0].amount;
+
+      await credit(id, '9', { priority: 0 });
+      const whole = await grantOf();
+      expect(whole).toMatchObject({ voided_amount: null, void_transaction_id: null });
+      await api.debit(id, '2');
+      const voided = await voiding(whole.id);
+      expect(voided).toMatchObject({ voided_amount: '7', remaining: '0', status: 'voided' });
+      expect(await took(voided.void_transaction_id)).toBe('7');
+      expect(await voiding(whole.id)).toEqual(voided);
+
+      // What a hold keeps goes later, and does not change what was taken at once.
+      await credit(id, '9', { priority: 0 });
+      const part = await grantOf();
+      const kept = expectStatus(await hold(id, '4'), 201).id;
+      const first = await voiding(part.id);
+      expect(first).toMatchObject({ voided_amount: '5', remaining: '4' });
+      expectStatus(await api.call('releaseHold', { id: kept }), 200);
+      expect(await voiding(part.id)).toEqual({ ...first, remaining: '0' });
+
+      await credit(id, '9', { priority: 0 });
+      const none = await grantOf();
+      const all = expectStatus(await hold(id, '9'), 201).id;
+      const empty = await voiding(none.id);
+      expect(empty).toMatchObject({ voided_amount: '0', void_transaction_id: null });
+      // The clock stands still, so that what is freed goes at the very instant of the void.
+      expectStatus(await api.call('releaseHold', { id: all }), 200);
+      expect(await voiding(none.id)).toEqual({ ...empty, remaining: '0' });
+      expect(await grantOf()).toEqual({ ...empty, remaining: '0' });
+      expect(await position(id)).toEqual(settled('0'));
+    });
+
     test('cannot begin in the past, which is told from the time of the movement', async () => {
       const past = new Api(server.url, await server.addKey({ store: uniqueName('store') }));
       const move = (body: object) => past.call('moveClock', { body });
@@ -330,6 +369,39 @@ onEngines((engine) => {
         expectProblem(await api.call('batch', { body }), 'validation_error', param);
       }
       expect(await api.balance(id)).toBe('8');
+    });
+
+    test('voids grants, atomic and not', async () => {
+      const { id } = await api.open();
+      await credit(id, '7', { priority: 0 });
+      await credit(id, '5', { priority: 0 });
+      const grants = expectStatus(await api.call('listGrants', { id }), 200).data;
+      const [five, seven] = grants.map((grant: { id: string }) => ({
+        op: 'void',
+        grant_id: grant.id,
+      }));
+      const taking = { op: 'debit', account_id: id, ...movement('6') };
+      const batch = (atomic: boolean, ...operations: object[]) =>
+        api.call('batch', { body: { atomic, operations } });
+
+      const refused = await batch(true, five, taking, { op: 'void', grant_id: 'ccg_nothing' });
+      expectProblem(refused, 'grant_not_found', 'operations[2].grant_id');
+      const short = await batch(true, seven, five, taking);
+      expectProblem(short, 'insufficient_balance', 'operations[2].amount');
+      expect(await position(id)).toEqual(settled('12'));
+
+      const { results } = expectStatus(await batch(false, taking, seven, seven, five, taking), 200);
+      expect(results.map(({ status }: { status: number }) => status)).toEqual([
+        201, 200, 200, 200, 201,
+      ]);
+      expect(results[1].body).toMatchObject({ id: seven.grant_id, voided_amount: '1' });
+      expect(results[2].body).toEqual(results[1].body);
+      const voided = await api.call('voidGrant', { id: seven.grant_id });
+      expect(expectStatus(voided, 200)).toEqual(results[1].body);
+      expect(results[4].replayed).toBe(true);
+      const again = expectStatus(await batch(true, seven, five), 200).results;
+      expect(again).toEqual([results[1], results[3]]);
+      expect(await position(id)).toEqual(settled('0'));
     });
 
     test('atomic is all or nothing, and names the culprit', async () => {

@@ -338,7 +338,7 @@ onEngines((engine) => {
       refuses(() => refusedInBatch(operation, null)),
     );
 
-    test.each(named(['', 'Credit', 'extend', 'void', '__proto__', 'toString', 1, null, undefined]))(
+    test.each(named(['', 'Credit', 'extend', 'Void', '__proto__', 'toString', 1, null, undefined]))(
       '%s is no op',
       (_, op) =>
         refuses(() => {
@@ -355,6 +355,9 @@ onEngines((engine) => {
         [{ op: 'hold', ...movement() }, 'account_id'],
         [{ op: 'capture', ...capture() }, 'hold_id'],
         [{ op: 'release' }, 'hold_id'],
+        [{ op: 'void' }, 'grant_id'],
+        [{ op: 'void', grant_id: 1 }, 'grant_id'],
+        [{ op: 'void', grant_id: grant, account_id: id }, 'account_id'],
         [{ op: 'reverse', account_id: id }, 'transaction_id'],
         [{ op: 'post', reference: 'r', idempotency_key: 'k' }, 'entries'],
         [{ op: 'release', hold_id: hold, nope: 1 }, 'nope'],
@@ -380,6 +383,7 @@ onEngines((engine) => {
         [{ op: 'hold', account_id: '', ...movement() }, 'account_not_found'],
         [{ op: 'capture', hold_id: id, ...capture() }, 'hold_not_found'],
         [{ op: 'release', hold_id: '\0' }, 'hold_not_found'],
+        [{ op: 'void', grant_id: hold }, 'grant_not_found'],
         [{ op: 'reverse', transaction_id: id }, 'transaction_not_found'],
       ];
       await refuses(async () => {
