@@ -46,10 +46,16 @@ export const name = z
   .refine(isStorable, UNSTORED)
   .meta({ minLength: 1, description: `At most ${NAME_MAX} characters, trimmed.` });
 
-export const customerId = text(TEXT_MAX).meta({
-  description: 'Whose account it is: your own id of the customer.',
-  examples: ['cust_abc123'],
-});
+export const customerId = z
+  .string()
+  .refine(isStorable, UNSTORED)
+  .trim()
+  .min(1, 'must not be blank')
+  .max(TEXT_MAX, `must have at most ${TEXT_MAX} characters`)
+  .meta({
+    description: 'Whose account it is: your own id of the customer, trimmed.',
+    examples: ['cust_abc123'],
+  });
 
 export const reference = text(TEXT_MAX).meta({
   description: 'What the movement is for, such as your order id.',

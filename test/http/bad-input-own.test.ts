@@ -451,7 +451,7 @@ onEngines((engine) => {
       ['listEntries', 'expand', ['', 'account', 'transaction,entries', 'Transaction']],
       ['listAccounts', 'status', ['', 'Active', 'open', 'deleted', '\0']],
       ['listAccounts', 'name', ['', ' ', '\0', 'x'.repeat(101)]],
-      ['listAccounts', 'customer_id', ['', '\0', 'x'.repeat(256)]],
+      ['listAccounts', 'customer_id', ['', ' ', '\t', '\ufeffx', '\0', 'x'.repeat(256)]],
       ['listHolds', 'status', ['', 'Open', 'active', 'closed']],
       ['listGrants', 'status', ['', 'Active', 'open', 'used']],
       ['listWebhooks', 'page_number', ['', '0', '-1', '1001', '1.5', 'x']],
