@@ -25,6 +25,8 @@ type Draw = [lot: number | null, amount: bigint];
 type Leg = { account: number; lines: bigint[]; draws: Draw[]; made: number | null };
 type Lot = Terms & { id: string; account: number; left: bigint; from: number; made: number } & {
   voided: boolean;
+  /** What its void took at once. */
+  took: bigint;
   ends: number;
 };
 type Hold = { account: number; pins: Draw[]; until: number; status: string } & Record<
@@ -73,7 +75,9 @@ export class FundsModel {
     }
     const held = after.openHolds(account).reduce((sum, hold) => sum + total(hold.pins), 0n);
     const balance = after.balance(account) - pending;
-    return { balance, held, available: balance - held, pending };
+    // Closing is final: nothing can take what is left.
+    const closed = after.accounts[account]!.status === 'closed';
+    return { balance, held, available: closed ? 0n : balance - held, pending };
   }
 
   /** Why accounts take part in nothing new; undefined where they do. */

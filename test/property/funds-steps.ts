@@ -48,7 +48,7 @@ function carryOut(
       if (lot.voided) return 'grant';
       if (blocked === 'account_closed') return blocked;
       if (lot.left === 0n || lot.ends <= at) return 'grant_not_open';
-      Object.assign(lot, { voided: true, ends: at });
+      Object.assign(lot, { voided: true, ends: at, took: model.free(lot.account, step.grant) });
       return 'grant';
     }
     case 'settle':
@@ -108,7 +108,7 @@ function credit(model: FundsModel, step: Extract<Step, { kind: 'credit' }>, at: 
   const made = terms === undefined ? null : model.lots.length;
   if (terms !== undefined) {
     const ends = until ?? FOREVER;
-    const life = { from, until, made: at, voided: false, ends };
+    const life = { from, until, made: at, voided: false, ends, took: 0n };
     model.lots.push({ ...terms, ...life, id: step.id, account, left: amount });
   }
   const legs = [{ account, lines: [amount], draws: [], made }];
