@@ -20,8 +20,13 @@ export async function verify(settings: Settings, flags: OutputFlags): Promise<vo
   if (!report.clean) process.exitCode = EXIT.failed;
 }
 
-function presentReport({ differences, milliseconds, ...rest }: VerifyReport) {
-  return { ...rest, milliseconds, differences: differences.map(presentDifference) };
+function presentReport({ differences, warnings, milliseconds, ...rest }: VerifyReport) {
+  return {
+    ...rest,
+    milliseconds,
+    differences: differences.map(presentDifference),
+    warnings: warnings.map(presentDifference),
+  };
 }
 
 function presentDifference(difference: Difference) {
@@ -38,19 +43,22 @@ function presentDifference(difference: Difference) {
   };
 }
 
-function describe({ clean, differences, milliseconds, ...counts }: VerifyReport): string {
+function describe({ clean, differences, warnings, ...counts }: VerifyReport): string {
   const seen =
     `${counts.entries} entries of ${counts.transactions} transactions, ` +
-    `${counts.accounts} accounts and ${counts.stores} stores in ${milliseconds / 1000} s`;
-  if (clean) return `Clean: ${seen}.`;
-  const lines = differences.map((difference) => {
-    const { kind, count, storeId, transactionId, accountId, entryId } = difference;
-    const at = [entryId ?? transactionId, accountId, storeId].filter((id) => id !== undefined);
-    const values =
-      difference.expected === undefined
-        ? ''
-        : `: expected ${difference.expected}, found ${difference.found ?? 'nothing'}`;
-    return `${kind} (${count}), the first at ${at.join(' of ')}${values}`;
-  });
-  return [`Not clean: ${seen}.`, ...lines].join('\n');
+    `${counts.accounts} accounts and ${counts.stores} stores in ${counts.milliseconds / 1000} s`;
+  const lines = [
+    `${clean ? 'Clean' : 'Not clean'}: ${seen}.`,
+    ...differences.map(lineOf),
+    ...warnings.map((warning) => `Warning: ${lineOf(warning)}`),
+  ];
+  return lines.join('\n');
+}
+
+function lineOf(difference: Difference): string {
+  const { kind, count, storeId, transactionId, accountId, entryId, expected, found } = difference;
+  const at = [entryId ?? transactionId, accountId, storeId].filter((id) => id !== undefined);
+  const values =
+    expected === undefined ? '' : `: expected ${expected}, found ${found ?? 'nothing'}`;
+  return `${kind} (${count}), the first at ${at.join(' of ')}${values}`;
 }

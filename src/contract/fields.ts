@@ -46,10 +46,16 @@ export const name = z
   .refine(isStorable, UNSTORED)
   .meta({ minLength: 1, description: `At most ${NAME_MAX} characters, trimmed.` });
 
-export const customerId = text(TEXT_MAX).meta({
-  description: 'Whose account it is: your own id of the customer.',
-  examples: ['cust_abc123'],
-});
+export const customerId = z
+  .string()
+  .refine(isStorable, UNSTORED)
+  .trim()
+  .min(1, 'must not be blank')
+  .max(TEXT_MAX, `must have at most ${TEXT_MAX} characters`)
+  .meta({
+    description: 'Whose account it is: your own id of the customer, trimmed.',
+    examples: ['cust_abc123'],
+  });
 
 export const reference = text(TEXT_MAX).meta({
   description: 'What the movement is for, such as your order id.',
@@ -94,11 +100,24 @@ export function parseInstant(value: string): number | undefined {
   return instant >= FIRST_INSTANT && instant <= LAST_INSTANT ? instant : undefined;
 }
 
+/** An instant of a query; a date alone is its UTC midnight. */
 export const instant = z
   .string()
   .refine(
     (value) => parseInstant(value) !== undefined,
     'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z, or a date',
+  )
+  .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });
+
+/**
+ * An instant of a body. What is written down must mean what its writer meant: a date alone does
+ * not say whether its day still counts.
+ */
+export const exactInstant = z
+  .string()
+  .refine(
+    (value) => value.includes('T') && parseInstant(value) !== undefined,
+    'must be an ISO 8601 time with an offset, such as 2026-04-01T00:00:00Z; a date alone does not say when',
   )
   .meta({ format: 'date-time', examples: ['2026-04-01T00:00:00Z'] });
 

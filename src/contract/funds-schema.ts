@@ -3,10 +3,10 @@ import { CLOCK_MAX, CLOCK_MIN } from '../core/model.js';
 import {
   amount,
   category,
+  exactInstant,
   expiresIn,
   HOLD_SECONDS_DEFAULT,
   idempotencyKey,
-  instant,
   metadata,
   parseInstant,
   reference,
@@ -81,6 +81,12 @@ export const grant = z
     effective_at: time,
     expires_at: time.nullable(),
     voided_at: time.nullable(),
+    voided_amount: z.string().nullable().meta({
+      description: 'What its void took at once; what holds kept goes when they end.',
+    }),
+    void_transaction_id: z.string().nullable().meta({
+      description: 'The transaction in which its void took that; null where holds kept all.',
+    }),
     created_at: time,
   })
   .meta({ id: 'Grant' });
@@ -90,22 +96,28 @@ export const BATCH_OPERATIONS_MAX = 1_000;
 
 const account = { account_id: id };
 
-const batchOperation = z.discriminatedUnion('op', [
-  z.strictObject({ op: z.literal('credit'), ...account, ...movementBody.shape, ...grantTerms }),
-  z.strictObject({ op: z.literal('debit'), ...account, ...movementBody.shape }),
-  z.strictObject({ op: z.literal('reverse'), account_id: id.optional(), ...reverseBody.shape }),
-  z.strictObject({ op: z.literal('post'), ...postBody.shape }),
-  z.strictObject({ op: z.literal('hold'), ...account, ...holdBody.shape }),
-  z.strictObject({ op: z.literal('capture'), hold_id: id, ...captureBody.shape }),
-  z.strictObject({ op: z.literal('release'), hold_id: id }),
-]);
+export const batchOperation = z.discriminatedUnion(
+  'op',
+  [
+    z.strictObject({ op: z.literal('credit'), ...account, ...movementBody.shape, ...grantTerms }),
+    z.strictObject({ op: z.literal('debit'), ...account, ...movementBody.shape }),
+    z.strictObject({ op: z.literal('reverse'), account_id: id.optional(), ...reverseBody.shape }),
+    z.strictObject({ op: z.literal('post'), ...postBody.shape }),
+    z.strictObject({ op: z.literal('hold'), ...account, ...holdBody.shape }),
+    z.strictObject({ op: z.literal('capture'), hold_id: id, ...captureBody.shape }),
+    z.strictObject({ op: z.literal('release'), hold_id: id }),
+    z.strictObject({ op: z.literal('void'), grant_id: id }),
+  ],
+  'must be credit, debit, reverse, post, hold, capture, release or void',
+);
 
 export type BatchOperation = z.output<typeof batchOperation>;
 
 export const batchBody = z.strictObject({
   atomic: z.boolean().default(false),
   operations: z
-    .array(batchOperation)
+    // Each is checked by itself, for one that is malformed must not stop the others.
+    .array(z.unknown().meta({ shownAs: batchOperation }))
     .min(1, 'must have at least one operation')
     .max(BATCH_OPERATIONS_MAX, `must have at most ${BATCH_OPERATIONS_MAX} operations`),
 });
@@ -117,7 +129,7 @@ export const batchAnswer = z
       z.object({
         status: z.number().int(),
         replayed: z.boolean().optional(),
-        body: z.union([transaction, hold]).optional(),
+        body: z.union([transaction, hold, grant]).optional(),
         error: z
           .object({
             type: z.string(),
@@ -133,7 +145,7 @@ export const batchAnswer = z
 
 const CLOCK_SECONDS_MAX = 10 * 366 * 86_400;
 
-const clockInstant = instant.refine((value) => {
+const clockInstant = exactInstant.refine((value) => {
   const at = parseInstant(value);
   return at === undefined || (at >= CLOCK_MIN && at <= CLOCK_MAX);
 }, 'must be from 1970 to 9998');

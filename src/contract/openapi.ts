@@ -119,6 +119,9 @@ function content(schema: Json): Json {
   return { content: { 'application/json': { schema } } };
 }
 
+/** What a schema can say of how it is to be shown, where that is not what it checks. */
+type Shown = Json & { integer?: Json; shownAs?: z.ZodType };
+
 /** A schema with an id of its own goes to the components and is referred to. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: Json): Json {
   const {
@@ -129,10 +132,14 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: Json): 
     io,
     unrepresentable: 'any',
     override: ({ jsonSchema }) => {
-      const { integer, id: __, ...meta } = jsonSchema as Json & { integer?: Json };
-      if (integer === undefined) return;
+      const { integer, shownAs, description } = jsonSchema as Shown;
+      const shown =
+        shownAs === undefined
+          ? integer && { description, type: 'integer', ...integer }
+          : schemaOf(shownAs, io, components);
+      if (shown === undefined) return;
       for (const key of Object.keys(jsonSchema)) delete (jsonSchema as Json)[key];
-      Object.assign(jsonSchema, { description: meta.description, type: 'integer' }, integer);
+      Object.assign(jsonSchema, shown);
     },
   }) as Json & { $defs?: Json };
   for (const [id, definition] of Object.entries($defs)) {

@@ -3,6 +3,7 @@ import {
   amount,
   category,
   customerId,
+  exactInstant,
   idempotencyKey,
   initialBalance,
   instant,
@@ -33,8 +34,8 @@ export const noBody = z.strictObject({});
 
 /** What makes a credit a grant: any one of these. */
 export const grantTerms = {
-  expires_at: instant.optional(),
-  effective_at: instant.optional(),
+  expires_at: exactInstant.optional(),
+  effective_at: exactInstant.optional(),
   priority: priority.optional(),
   category: category.optional(),
 };

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { CREEM_EVENTS, OWN_EVENTS } from '../core/events.js';
-import { instant, isStorable, limit, name, PAGE_DEFAULT, PAGE_MAX, UNSTORED } from './fields.js';
+import {
+  exactInstant,
+  isStorable,
+  limit,
+  name,
+  PAGE_DEFAULT,
+  PAGE_MAX,
+  UNSTORED,
+} from './fields.js';
 
 /** Webhooks on the wire (contract section 3.6); fields that Creem lacks are marked as such. */
 
@@ -74,8 +82,8 @@ export const listDeliveriesQuery = z.strictObject({
 });
 
 export const resendBody = z.strictObject({
-  from: instant,
-  to: instant.optional(),
+  from: exactInstant,
+  to: exactInstant.optional(),
   status: z.enum(['failed', 'delivered', 'all']).default('failed'),
 });
 

@@ -21,8 +21,10 @@ export type Booked =
  * and grants as they are after it; or refuses, where funds do not cover them.
  *
  * Within one account credits take their places before debits, so it is the net of each account
- * that must be covered (contract Q9), and no `balanceAfter` is ever negative. The lines keep the
- * order in which they were sent.
+ * that must be covered (contract Q9), and no `balanceAfter` is ever negative. The net alone draws
+ * from grants as well: credits pay the first debits of their account, and what they do not pay is
+ * drawn in the order of use, by the debits that it is left of. The lines keep the order in which
+ * they were sent.
  */
 export function book(state: BookState, draft: Draft): Booked {
   return new Booking(state, draft).run();
@@ -37,6 +39,8 @@ class Booking {
   readonly #grants = new Map<Uuid, Grant>();
   readonly #entries: Entry[];
   readonly #drawdowns: Drawdown[] = [];
+  /** By account: what of its credits has not paid for a debit of this transaction. */
+  readonly #unspent = new Map<Uuid, bigint>();
   #createdAt: number;
   #excess: Refusal | undefined;
 
@@ -99,18 +103,25 @@ class Booking {
         ? uncovered(-amount, account.balance)
         : undefined;
     }
-    if (amount > 0n) {
-      for (const part of parts ?? []) this.#draw(line, part);
-      return undefined;
-    }
     if (parts !== undefined) {
       for (const part of parts) this.#draw(line, part);
       return undefined;
     }
-    const usable = usableParts(this.#funds(account), this.#createdAt);
+    const unspent = this.#unspent.get(account.id) ?? 0n;
+    if (amount > 0n) {
+      this.#unspent.set(account.id, unspent + amount);
+      return undefined;
+    }
+    const paid = unspent < -amount ? unspent : -amount;
+    this.#unspent.set(account.id, unspent - paid);
+    const needed = -amount - paid;
+    if (needed === 0n) return undefined;
+    // The credits are in the balance, and what they pay is not there to be drawn a second time.
+    const own = { ...account, balance: account.balance - paid };
+    const usable = usableParts(this.#funds(own), this.#createdAt);
     const available = sumOf(usable);
-    if (available < -amount) return uncovered(-amount, available);
-    for (const part of takeFrom(usable, -amount)) this.#draw(line, part);
+    if (available < needed) return uncovered(-amount, available + paid);
+    for (const part of takeFrom(usable, needed)) this.#draw(line, part);
     return undefined;
   }
 

@@ -1,4 +1,5 @@
 import { book, type Draft } from './book.js';
+import type { Prints } from './command.js';
 import { type Refusal, refuse } from './errors.js';
 import type { Uuid } from './id.js';
 import type { Posting } from './model.js';
@@ -20,14 +21,15 @@ export function missingAccount(
 /** A key that is held already answers with its transaction, whatever has happened since. */
 export function replay(
   state: State,
-  command: { key: string; fingerprint: Uuid; transactionId: Uuid },
+  command: Prints & { readonly key: string; readonly transactionId: Uuid },
 ): Decision | undefined {
   const holder = state.keys.get(command.key);
   if (holder === undefined) return undefined;
-  if (holder.fingerprint === command.fingerprint) {
-    return replayOrOwn(holder, command.transactionId);
+  const { fingerprint, formerFingerprint } = command;
+  if (holder.fingerprint !== fingerprint && holder.fingerprint !== formerFingerprint) {
+    return mismatch();
   }
-  return mismatch();
+  return replayOrOwn(holder, command.transactionId);
 }
 
 export function mismatch(): Decision {

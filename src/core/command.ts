@@ -28,6 +28,13 @@ export interface GrantTerms {
   readonly expiresAt: number | null;
 }
 
+/** By what a command is recognised where its key comes again. */
+export interface Prints {
+  readonly fingerprint: Uuid;
+  /** That of the form which it had before, where that differs. */
+  readonly formerFingerprint?: Uuid | undefined;
+}
+
 /** Opens an account, and seeds it in the same transaction where `initialBalance` is not zero. */
 export interface OpenCommand {
   readonly kind: 'open';
@@ -43,7 +50,7 @@ export interface OpenCommand {
 }
 
 /** A plain credit or debit of one account against a system account. */
-export interface MoveCommand {
+export interface MoveCommand extends Prints {
   readonly kind: 'credit' | 'debit';
   readonly accountId: Uuid;
   readonly amount: bigint;
@@ -53,18 +60,16 @@ export interface MoveCommand {
   readonly reference: string;
   readonly key: string;
   readonly transactionId: Uuid;
-  readonly fingerprint: Uuid;
 }
 
 /** A balanced transaction over any customer accounts of one store. */
-export interface PostCommand {
+export interface PostCommand extends Prints {
   readonly kind: 'post';
   readonly postings: readonly Posting[];
   readonly metadata: Metadata | null;
   readonly reference: string;
   readonly key: string;
   readonly transactionId: Uuid;
-  readonly fingerprint: Uuid;
 }
 
 /** Posts the opposite of a whole transaction. */
@@ -96,7 +101,7 @@ export interface HoldCommand {
 }
 
 /** Debits what was held, or less, or more. */
-export interface CaptureCommand {
+export interface CaptureCommand extends Prints {
   readonly kind: 'capture';
   readonly holdId: Uuid;
   /** Whose it is, once that has been looked up; undefined where it is unknown. */
@@ -110,7 +115,6 @@ export interface CaptureCommand {
   readonly metadata: Metadata | null;
   readonly key: string;
   readonly transactionId: Uuid;
-  readonly fingerprint: Uuid;
 }
 
 export interface ReleaseCommand {
@@ -186,43 +190,73 @@ export function accountsNamed(command: Command): readonly Uuid[] {
 
 /**
  * The text whose hash is a command's fingerprint: two requests with one key are the same request
- * exactly where these texts are equal (contract Q14).
+ * exactly where these texts are equal (contract Q14). Names of metadata stand in the order of
+ * their UTF-16 code units, whatever order they were sent in.
+ *
+ * These texts are for ever: fingerprints of them are stored. What has to be written differently
+ * gets a new form, and the old one goes on being recognised, as `formerForm` is.
  */
 export function canonicalForm(command: Canonical): string {
+  return formOf(command, sortedText(metadataOf(command)));
+}
+
+/**
+ * The form in which names of metadata stood as they were sent; undefined where that is the
+ * canonical one. Transactions of before are known by its fingerprint.
+ */
+export function formerForm(command: Canonical): string | undefined {
+  const metadata = metadataOf(command);
+  const asSent = JSON.stringify(metadata);
+  return asSent === sortedText(metadata) ? undefined : formOf(command, asSent);
+}
+
+function formOf(command: Canonical, metadata: string): string {
   switch (command.kind) {
     case 'post': {
       const lines = command.postings.map((line) => [line.accountId, line.amount.toString()]);
-      return JSON.stringify(['post', command.reference, lines, command.metadata ?? undefined]);
+      return endingIn(metadata, ['post', command.reference, lines]);
     }
     case 'hold': {
       const { accountId, amount, reference, expiresInMs } = command;
       return JSON.stringify(['hold', accountId, amount.toString(), reference, expiresInMs]);
     }
     case 'capture': {
-      const { holdId, amount, overage, final, metadata } = command;
-      return JSON.stringify([
-        'capture',
-        holdId,
-        amount?.toString(),
-        overage,
-        final,
-        metadata ?? undefined,
-      ]);
+      const { holdId, amount, overage, final } = command;
+      return endingIn(metadata, ['capture', holdId, amount?.toString(), overage, final]);
     }
     default: {
-      const { kind, accountId, amount, reference } = command;
-      return JSON.stringify([kind, accountId, amount.toString(), reference, ...extrasOf(command)]);
+      const { kind, accountId, amount, reference, terms } = command;
+      const fields = [kind, accountId, amount.toString(), reference];
+      // Left out where there are none, so that plain movements have short forms.
+      if (terms === undefined && command.metadata === null) return JSON.stringify(fields);
+      return endingIn(metadata, [...fields, terms && termsForm(terms)]);
     }
   }
 }
 
-/** Left out where there are none, so that plain movements have short forms. */
-function extrasOf({ terms, metadata }: Pick<MoveCommand, 'terms' | 'metadata'>): unknown[] {
-  if (terms === undefined && metadata === null) return [];
-  return [terms && { ...terms, grantId: undefined }, metadata];
+function termsForm({ priority, category, effectiveAt, expiresAt }: GrantTerms) {
+  return { priority, category, effectiveAt, expiresAt };
 }
 
-type Unprinted<Fields> = Omit<Fields, 'fingerprint' | 'transactionId' | 'key'>;
+/** The fields as JSON, with text that is JSON already as the last of them. */
+function endingIn(last: string, fields: readonly unknown[]): string {
+  return `${JSON.stringify(fields).slice(0, -1)},${last}]`;
+}
+
+function metadataOf(command: Canonical): Metadata | null {
+  return command.kind === 'hold' ? null : command.metadata;
+}
+
+/** An object cannot carry the order: it has names that are whole numbers first, by their size. */
+function sortedText(metadata: Metadata | null): string {
+  if (metadata === null) return 'null';
+  const pairs = Object.keys(metadata)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(metadata[name])}`);
+  return `{${pairs.join(',')}}`;
+}
+
+type Unprinted<Fields> = Omit<Fields, keyof Prints | 'transactionId' | 'key'>;
 type Canonical =
   | Unprinted<MoveCommand>
   | Unprinted<PostCommand>

@@ -132,8 +132,15 @@ function decideCredit(state: State, draft: Draft, terms: GrantTerms | undefined)
   const { transaction, changes } = decision;
   const { createdAt } = transaction;
   const effectiveAt = terms.effectiveAt ?? createdAt;
+  // Credits cannot have counted before they were there: the history says that they did not.
+  if (effectiveAt < createdAt) {
+    const message =
+      `effective_at must not be before now, which is ${new Date(createdAt).toISOString()}. ` +
+      'Leave it out for credits that count at once.';
+    return refused(refuse('validation_error', message, 'effective_at'));
+  }
   if (terms.expiresAt !== null && terms.expiresAt <= Math.max(createdAt, effectiveAt)) {
-    const message = 'expires_at must be in the future, and after effective_at.';
+    const message = 'expires_at must be in the future, and after effective_at. Send a later time.';
     return refused(refuse('validation_error', message, 'expires_at'));
   }
   const { accountId, amount } = draft.postings[0]!;

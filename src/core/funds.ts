@@ -19,7 +19,7 @@ export interface Position {
   /** What can be used or is held: neither expired nor still to come. */
   readonly balance: bigint;
   readonly held: bigint;
-  /** What can be used: the balance less what is held. */
+  /** What can be used: the balance less what is held; of a closed account nothing. */
   readonly available: bigint;
   /** What will come into effect later. */
   readonly pending: bigint;
@@ -136,6 +136,11 @@ export function leaveOf(parts: Iterable<Part>, amount: bigint): Part[] {
   return rest;
 }
 
+/** What can be used of a balance. Closing is final, so nothing can ever take what is left. */
+export function availableOf({ status }: Account, balance: bigint, held: bigint): bigint {
+  return status === 'closed' ? 0n : balance - held;
+}
+
 /** What an account has at an instant, whether or not anything due has been settled yet. */
 export function positionOf({ account, grants, holds }: Funds, at: number): Position {
   const live = holds.filter((hold) => hold.status === 'open' && hold.expiresAt > at);
@@ -155,5 +160,6 @@ export function positionOf({ account, grants, holds }: Funds, at: number): Posit
     else if (end === next.at) next = { amount: next.amount + grant.remaining, at: end };
   }
   const balance = account.balance - ended - pending;
-  return { balance, held, available: balance - held, pending, expiringNext: next };
+  const available = availableOf(account, balance, held);
+  return { balance, held, available, pending, expiringNext: next };
 }

@@ -147,6 +147,12 @@ export interface Grant {
   readonly createdAt: number;
 }
 
+/** What the void of a grant took at once. */
+export interface Void {
+  readonly transactionId: Uuid;
+  readonly amount: bigint;
+}
+
 export type HoldStatus = 'open' | 'captured' | 'released' | 'expired';
 
 /** Credits set aside for a use whose cost is not known yet. */
@@ -169,7 +175,17 @@ export interface Hold {
   readonly updatedAt: number;
 }
 
-/** Names are compared trimmed and case-insensitively (contract section 2.3). */
+/**
+ * Names are compared trimmed and case-insensitively (contract section 2.3), and in normal form C,
+ * so that a letter is the same whether its accent is a part of it or stands by itself. A small
+ * letter can have a composed form where the capital has none, so the form is taken at the end too.
+ */
 export function nameKey(name: string): string {
-  return name.trim().toLowerCase();
+  return name.normalize('NFC').trim().toLowerCase().normalize('NFC');
+}
+
+/** The keys that rows of this name may have: before names had a normal form, some had others. */
+export function nameKeys(name: string): string[] {
+  const key = nameKey(name);
+  return [...new Set([key, key.normalize('NFD'), name.trim().toLowerCase()])];
 }

@@ -27,6 +27,8 @@ export class Batch {
   /** Grants and holds by whether they are new. */
   readonly granted = new Map<Uuid, Grant>();
   readonly grants = new Map<Uuid, Grant>();
+  /** By grant that was voided: the transaction in which the void took what was left. */
+  readonly voids = new Map<Uuid, Uuid>();
   readonly held = new Map<Uuid, Hold>();
   readonly holds = new Map<Uuid, Hold>();
   readonly #state: State;
@@ -59,7 +61,7 @@ export class Batch {
     }
     this.#apply(decision.changes);
     for (const { id } of decision.changes.accounts) this.#settle(id, true);
-    if (decision.kind === 'grant') this.#settle(decision.grant.accountId, true);
+    if (decision.kind === 'grant') this.#settleVoid(decision.grant);
     return this.#asSettled(decision);
   }
 
@@ -76,6 +78,15 @@ export class Batch {
     const account = this.#accounts.get(accountId);
     if (account === undefined || !hasParts(account)) return;
     this.#apply(settle(this.#state, accountId, freed));
+  }
+
+  #settleVoid({ id, accountId }: Grant): void {
+    const before = this.transactions.length;
+    this.#settle(accountId, true);
+    const taken = this.transactions.slice(before).find(({ operation, drawdowns }) => {
+      return operation === 'void' && drawdowns.some(({ grantId }) => grantId === id);
+    });
+    if (taken !== undefined) this.voids.set(id, taken.id);
   }
 
   #apply({ transactions, accounts, grants, holds }: Changes): void {

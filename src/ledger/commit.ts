@@ -2,11 +2,12 @@ import type { Command } from '../core/command.js';
 import type { Refusal } from '../core/errors.js';
 import { deriveEvents, type OutboxEvent } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
+import type { Account, Grant, Hold, Store, Transaction, Void } from '../core/model.js';
 import type { Decision } from '../core/state.js';
 import type { Lane, Statement } from '../store/db.js';
 import { readTransactions, toSubscriptions } from '../store/find.js';
 import { insertOutbox } from '../store/outbox.js';
+import { readVoids } from '../store/read-funds.js';
 import { isLost } from '../store/sqlstate.js';
 import {
   insertAccounts,
@@ -22,6 +23,7 @@ import {
   updateFunds,
   updateGrants,
   updateHolds,
+  updateVoids,
 } from '../store/write-funds.js';
 import { Batch } from './batch.js';
 import { newEventId } from './ids.js';
@@ -33,7 +35,8 @@ export type Outcome =
   | { readonly kind: 'account'; readonly account: Account }
   | { readonly kind: 'transaction'; readonly transaction: Transaction; readonly replayed: boolean }
   | { readonly kind: 'hold'; readonly hold: Hold; readonly replayed: boolean }
-  | { readonly kind: 'grant'; readonly grant: Grant }
+  /** `voided` is undefined where holds kept all of the grant. */
+  | { readonly kind: 'grant'; readonly grant: Grant; readonly voided: Void | undefined }
   | {
       readonly kind: 'settled';
       readonly transactions: readonly Transaction[];
@@ -109,7 +112,9 @@ export async function commitBatch(
   await write(lane, store, batch, events);
   if (events.length > 0) onEvents();
   const found = await readFound(lane, store, batch, decisions);
-  return decisions.map((decision) => toOutcome(decision, found, batch));
+  const voided = decisions.flatMap((one) => (one.kind === 'grant' ? [one.grant.id] : []));
+  const voids = await readVoids(lane, store.id, voided);
+  return decisions.map((decision) => toOutcome(decision, { found, voids }, batch));
 }
 
 const NONE: ReadonlyMap<Command, Busy> = new Map();
@@ -148,6 +153,7 @@ async function write(
   if (grants.size > 0) statements.push(updateGrants(store.id, [...grants.values()]));
   if (held.size > 0) statements.push(insertHolds(store.id, [...held.values()]));
   if (holds.size > 0) statements.push(updateHolds(store.id, [...holds.values()]));
+  if (batch.voids.size > 0) statements.push(updateVoids(store.id, batch.voids));
   const drawdowns = transactions.flatMap(({ id: transactionId, drawdowns: own }) =>
     own.map((drawdown) => ({ ...drawdown, transactionId })),
   );
@@ -182,9 +188,15 @@ async function readFound(
   return new Map([...found, ...read]);
 }
 
+/** What outcomes tell that was read once all was committed. */
+interface Read {
+  readonly found: ReadonlyMap<Uuid, Transaction>;
+  readonly voids: ReadonlyMap<Uuid, Void>;
+}
+
 function toOutcome(
   decision: Decision | Busy,
-  found: ReadonlyMap<Uuid, Transaction>,
+  { found, voids }: Read,
   batch: Batch,
 ): Outcome | Busy {
   switch (decision.kind) {
@@ -200,7 +212,7 @@ function toOutcome(
     case 'hold':
       return { kind: 'hold', hold: decision.hold, replayed: decision.replayed };
     case 'grant':
-      return { kind: 'grant', grant: decision.grant };
+      return { kind: 'grant', grant: decision.grant, voided: voids.get(decision.grant.id) };
     case 'settled':
       return settledOf(batch, decision.accountId, decision.changes.grants.length);
     default:

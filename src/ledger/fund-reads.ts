@@ -1,6 +1,6 @@
-import { type Position, positionOf } from '../core/funds.js';
+import { availableOf, type Position, positionOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Grant, Hold, Store } from '../core/model.js';
+import type { Account, Grant, Hold, Store, Void } from '../core/model.js';
 import { hasParts } from '../core/state.js';
 import type { Db } from '../store/db.js';
 import { type Listed, type Page, readAccount } from '../store/read.js';
@@ -11,6 +11,7 @@ import {
   readGrant,
   readHold,
   readNow,
+  readVoids,
 } from '../store/read-funds.js';
 import { checkCursors, found, NO_ACCOUNT, NO_HOLD } from './lookup.js';
 
@@ -31,7 +32,8 @@ export class FundReads {
     const account = await this.#account(store, id);
     if (!hasParts(account)) {
       const { balance } = account;
-      const position = { balance, held: 0n, available: balance, pending: 0n, expiringNext: null };
+      const available = availableOf(account, balance, 0n);
+      const position = { balance, held: 0n, available, pending: 0n, expiringNext: null };
       return { account, position };
     }
     const funds = found(await readFunds(this.#db, store.id, id), NO_ACCOUNT);
@@ -63,14 +65,21 @@ export class FundReads {
     accountId: Uuid,
     status: string | undefined,
     page: Page<Uuid>,
-  ): Promise<Listed<Grant> & { now: number }> {
+  ): Promise<Listed<Grant> & { now: number; voids: ReadonlyMap<Uuid, Void> }> {
     await this.#account(store, accountId);
     await checkCursors(page, async (id) => {
       const grant = await readGrant(this.#db, store.id, id);
       return grant?.accountId === accountId;
     });
     const now = await readNow(this.#db, store.id);
-    return { now, ...(await listGrants(this.#db, store.id, { accountId, status, now }, page)) };
+    const listed = await listGrants(this.#db, store.id, { accountId, status, now }, page);
+    const voided = listed.items.filter(({ voidedAt }) => voidedAt !== null);
+    const voids = await readVoids(
+      this.#db,
+      store.id,
+      voided.map(({ id }) => id),
+    );
+    return { now, ...listed, voids };
   }
 
   async #account(store: Store, id: Uuid): Promise<Account> {

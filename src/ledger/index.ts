@@ -12,6 +12,7 @@ export type {
   Store,
   StoreMode,
   Transaction,
+  Void,
 } from '../core/model.js';
 export type { Db, Engine } from '../store/db.js';
 export type { Delivery } from '../store/deliveries.js';

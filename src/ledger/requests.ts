@@ -2,11 +2,13 @@ import {
   type CaptureCommand,
   canonicalForm,
   type ExtendCommand,
+  formerForm,
   type GrantTerms,
   type HoldCommand,
   type MoveCommand,
   type OpenCommand,
   type PostCommand,
+  type Prints,
   type ReleaseCommand,
   type ReverseCommand,
   type VoidCommand,
@@ -85,9 +87,7 @@ function moveCommand(
     reference,
     key,
     transactionId: newId(),
-    fingerprint: fingerprint(
-      canonicalForm({ kind, accountId, amount, reference, terms, metadata }),
-    ),
+    ...printsOf({ kind, accountId, amount, reference, terms, metadata }),
   };
 }
 
@@ -104,7 +104,7 @@ function grantTerms(terms: Terms | undefined): GrantTerms | undefined {
 
 export function postCommand({ metadata = null, ...posted }: Posted): PostCommand {
   const fields = { ...posted, metadata, kind: 'post' } as const;
-  return { ...fields, transactionId: newId(), fingerprint: fingerprint(canonicalForm(fields)) };
+  return { ...fields, transactionId: newId(), ...printsOf(fields) };
 }
 
 /** Where an account is given, the original must touch it. */
@@ -122,7 +122,7 @@ export function holdCommand(
   fields: Omit<Movement, 'metadata'> & { expiresInMs: number },
 ): HoldCommand {
   const hold = { ...fields, kind: 'hold' } as const;
-  return { ...hold, holdId: newId(), fingerprint: fingerprint(canonicalForm(hold)) };
+  return { ...hold, holdId: newId(), ...printsOf(hold) };
 }
 
 export function captureCommand(
@@ -131,7 +131,6 @@ export function captureCommand(
   },
 ): CaptureCommand {
   const { holdId, amount, overage, final, key, metadata = null } = fields;
-  const canonical = canonicalForm({ kind: 'capture', holdId, amount, overage, final, metadata });
   return {
     kind: 'capture',
     holdId,
@@ -142,8 +141,16 @@ export function captureCommand(
     metadata,
     key,
     transactionId: newId(),
-    fingerprint: fingerprint(canonical),
+    ...printsOf({ kind: 'capture', holdId, amount, overage, final, metadata }),
   };
+}
+
+function printsOf(command: Parameters<typeof canonicalForm>[0]): Prints {
+  const former = formerForm(command);
+  const print = fingerprint(canonicalForm(command));
+  return former === undefined
+    ? { fingerprint: print }
+    : { fingerprint: print, formerFingerprint: fingerprint(former) };
 }
 
 export function releaseCommand(holdId: Uuid): ReleaseCommand {

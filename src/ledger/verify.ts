@@ -11,6 +11,7 @@ import {
   type RawDifference,
   walkRanges,
 } from '../store/verify.js';
+import { findSpellings } from '../store/verify-spelling.js';
 
 /** Proves the ledger: everything that is stored is computed again from the entries. */
 
@@ -32,6 +33,8 @@ export interface VerifyReport extends Counts {
   readonly stores: number;
   /** At most one a kind and store. */
   readonly differences: readonly Difference[];
+  /** What is right, and yet better known: of each kind the first, in a store. */
+  readonly warnings: readonly Difference[];
   readonly milliseconds: number;
 }
 
@@ -72,6 +75,7 @@ async function verifySnapshot(
   const stores = await listStores(lane);
   const counts = await countAll(lane, stores);
   const found = new Findings();
+  const warned = new Findings();
   const total = counts.transactions + counts.entries + counts.accounts;
   let done = 0;
   for (const storeId of await findStrayStores(
@@ -91,12 +95,17 @@ async function verifySnapshot(
       found.add(store, differences);
       onProgress({ store: store.name, walk, done, total });
     }
+    for await (const { walk, warnings } of findSpellings(lane, store.id)) {
+      warned.add(store, warnings);
+      onProgress({ store: store.name, walk, done, total });
+    }
   }
   return {
     clean: found.differences.length === 0,
     stores: stores.length,
     ...counts,
     differences: found.differences,
+    warnings: warned.differences,
     milliseconds: Math.round(performance.now() - started),
   };
 }

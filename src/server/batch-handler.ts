@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { FUNDS_OPERATIONS } from '../contract/funds-operations.js';
-import type { BatchOperation, batchAnswer } from '../contract/funds-schema.js';
+import { type BatchOperation, type batchAnswer, batchOperation } from '../contract/funds-schema.js';
 import { errorRow, type Refusal, RefusalError } from '../core/errors.js';
 import {
   type Command,
@@ -8,11 +8,13 @@ import {
   releaseCommand,
   reverseCommand,
   type Store,
+  voidCommand,
 } from '../ledger/index.js';
 import { captureOf, creditOf, debitOf, holdOf, postOf } from './commands.js';
-import { presentHold } from './funds-present.js';
+import { presentGrant, presentHold } from './funds-present.js';
 import type { Call, Handlers, Reply } from './handlers.js';
-import { accountId, holdId, transactionId } from './ids.js';
+import { accountId, grantId, holdId, transactionId } from './ids.js';
+import { check } from './input.js';
 import { presentTransaction } from './present.js';
 
 type Row = (typeof FUNDS_OPERATIONS)['batch'];
@@ -26,7 +28,8 @@ export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row
     if (malformed >= 0) return culprit(read[malformed] as { refusal: Refusal }, malformed);
   }
   const commands = read.flatMap((item) => ('command' in item ? [item.command] : []));
-  const outcomes = await ledger.executeAll(store, commands, body.atomic);
+  const outcomes =
+    commands.length === 0 ? [] : await ledger.executeAll(store, commands, body.atomic);
   const last = outcomes.at(-1);
   if (body.atomic && last?.kind === 'refused') return culprit(last, outcomes.length - 1);
   let next = 0;
@@ -38,9 +41,11 @@ export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row
 
 type Read = { readonly command: Command } | { readonly refusal: Refusal };
 
-function readOperation(operation: BatchOperation): Read {
+function readOperation(operation: unknown): Read {
+  const checked = check(batchOperation, operation, 'The operation');
+  if ('refusal' in checked) return checked;
   try {
-    return { command: toCommand(operation) };
+    return { command: toCommand(checked.value) };
   } catch (error) {
     if (error instanceof RefusalError) return { refusal: error.refusal };
     throw error;
@@ -61,6 +66,8 @@ function toCommand(operation: BatchOperation): Command {
       return captureOf(operation.hold_id, operation);
     case 'release':
       return releaseCommand(holdId(operation.hold_id, 'hold_id'));
+    case 'void':
+      return voidCommand(grantId(operation.grant_id, 'grant_id'));
     case 'reverse': {
       const { transaction_id: original, account_id: account } = operation;
       return reverseCommand(
@@ -94,6 +101,11 @@ function resultOf(store: Store, command: Command, outcome: Outcome): Result {
         status: command.kind === 'hold' ? 201 : 200,
         body: presentHold(outcome.hold, outcome.hold.updatedAt),
         ...(outcome.replayed ? { replayed: true } : {}),
+      };
+    case 'grant':
+      return {
+        status: 200,
+        body: presentGrant(outcome.grant, outcome.grant.createdAt, outcome.voided),
       };
     default:
       throw new Error(`No bulk operation comes to ${outcome.kind}.`);

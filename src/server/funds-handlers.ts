@@ -1,5 +1,5 @@
 import type { FUNDS_OPERATIONS } from '../contract/funds-operations.js';
-import { extendCommand, releaseCommand, voidCommand } from '../ledger/index.js';
+import { extendCommand, type Grant, releaseCommand, voidCommand } from '../ledger/index.js';
 import { batch } from './batch-handler.js';
 import { getClock, moveClock, resetClock } from './clock-handlers.js';
 import { captureOf, holdOf } from './commands.js';
@@ -38,7 +38,9 @@ export const FUNDS_HANDLERS: Pick<Handlers, keyof typeof FUNDS_OPERATIONS> = {
   listGrants: async ({ ledger, store, params, query }) => {
     const page = pageOf(query, cursorOf('grant'));
     const listed = await ledger.funds.grants(store, accountId(params.id), query.status, page);
-    return { body: presentList(listed, (grant) => presentGrant(grant, listed.now)) };
+    const { now, voids } = listed;
+    const present = (grant: Grant) => presentGrant(grant, now, voids.get(grant.id));
+    return { body: presentList(listed, present) };
   },
 
   voidGrant: async ({ ledger, store, params }) =>

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { grant, hold } from '../contract/funds-schema.js';
 import { formatId } from '../core/id.js';
-import type { Grant, Hold } from '../ledger/index.js';
+import type { Grant, Hold, Void } from '../ledger/index.js';
 import { time } from './present.js';
 
 /** @param now the store's instant: an open hold whose time has passed keeps nothing any more. */
@@ -23,7 +23,13 @@ export function presentHold(item: Hold, now: number): z.input<typeof hold> {
   };
 }
 
-export function presentGrant(item: Grant, now: number): z.input<typeof grant> {
+/** @param voided what its void took at once; undefined where that was nothing. */
+export function presentGrant(
+  item: Grant,
+  now: number,
+  voided: Void | undefined,
+): z.input<typeof grant> {
+  const isVoided = item.voidedAt !== null;
   return {
     id: formatId('grant', item.id),
     object: 'grant',
@@ -37,6 +43,9 @@ export function presentGrant(item: Grant, now: number): z.input<typeof grant> {
     effective_at: time(item.effectiveAt),
     expires_at: item.expiresAt === null ? null : time(item.expiresAt),
     voided_at: item.voidedAt === null ? null : time(item.voidedAt),
+    voided_amount: isVoided ? `${voided?.amount ?? 0n}` : null,
+    void_transaction_id:
+      voided === undefined ? null : formatId('transaction', voided.transactionId),
     created_at: time(item.createdAt),
   };
 }

@@ -40,17 +40,22 @@ export function readQuery(text: string): Read<Record<string, string>> {
   return { value: query };
 }
 
-/** Checks a value against a schema; the first fault is the refusal. */
+/**
+ * Checks a value against a schema; the first fault is the refusal.
+ *
+ * @param whole what a refusal calls the value itself.
+ */
 export function check<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
+  whole = 'The body',
 ): Read<z.output<Schema>> {
   const result = schema.safeParse(value);
   if (result.success) return { value: result.data };
-  return { refusal: toRefusal(result.error.issues[0]!, value) };
+  return { refusal: toRefusal(result.error.issues[0]!, value, whole) };
 }
 
-function toRefusal(issue: z.core.$ZodIssue, root: unknown): Refusal {
+function toRefusal(issue: z.core.$ZodIssue, root: unknown, whole: string): Refusal {
   const path = pathText(issue.path);
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
@@ -61,7 +66,7 @@ function toRefusal(issue: z.core.$ZodIssue, root: unknown): Refusal {
     (at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key],
     root,
   );
-  if (path === '') return refuse('validation_error', 'The body must be a JSON object.');
+  if (path === '') return refuse('validation_error', `${whole} must be a JSON object.`);
   if (value === undefined) return refuse('validation_error', `${path} is required.`, path);
   const code: ErrorCode = /(?:^|\.)(?:amount|initial_balance)$/.test(path)
     ? 'invalid_amount'

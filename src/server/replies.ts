@@ -29,5 +29,6 @@ export function holdReply(outcome: Outcome) {
 export function grantReply(outcome: Outcome) {
   if (outcome.kind === 'refused') return outcome;
   if (outcome.kind !== 'grant') throw new Error(`A grant was expected, not ${outcome.kind}.`);
-  return { body: presentGrant(outcome.grant, outcome.grant.createdAt) };
+  const { grant, voided } = outcome;
+  return { body: presentGrant(grant, grant.createdAt, voided) };
 }

@@ -1,7 +1,7 @@
 import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Drawdown, Entry, Metadata, Operation, Transaction } from '../core/model.js';
-import { nameKey } from '../core/model.js';
+import { nameKeys } from '../core/model.js';
 import { type KeyHolder, nameOwnerKey } from '../core/state.js';
 import { type Db, plainArray, type Result, type Statement, textArray } from './db.js';
 import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
@@ -79,6 +79,9 @@ export function findNames(
   storeId: Uuid,
   wanted: readonly { customerId: string; name: string }[],
 ): Statement {
+  const pairs = wanted.flatMap(({ customerId, name }) =>
+    nameKeys(name).map((key) => [customerId, key] as const),
+  );
   return {
     text: `select a.* from unnest($2::text[], $3::text[]) as wanted (customer_id, name_key)
       cross join lateral (
@@ -87,8 +90,8 @@ export function findNames(
       ) as a`,
     values: [
       storeId,
-      textArray(wanted.map(({ customerId }) => customerId)),
-      textArray(wanted.map(({ name }) => nameKey(name))),
+      textArray(pairs.map(([customerId]) => customerId)),
+      textArray(pairs.map(([, key]) => key)),
     ],
   };
 }

@@ -1,7 +1,7 @@
 import { compareUse, type Funds } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import type { Grant, Hold } from '../core/model.js';
-import type { Db } from './db.js';
+import type { Grant, Hold, Void } from '../core/model.js';
+import { type Db, plainArray } from './db.js';
 import { readClock, toInstant } from './find.js';
 import { SELECT_GRANT, SELECT_HOLD, toGrant, toHold } from './funds.js';
 import { type AccountRow, SELECT_ACCOUNT, toAccount } from './lock.js';
@@ -84,6 +84,31 @@ export async function readGrant(db: Db, storeId: Uuid, id: Uuid): Promise<Grant 
     id,
   ]);
   return rows[0] && toGrant(rows[0]);
+}
+
+/**
+ * What the voids of these grants took at once, by grant; none of it ever changes. A grant of which
+ * holds kept all is left out, and so is one that is not voided.
+ */
+export async function readVoids(
+  db: Db,
+  storeId: Uuid,
+  grantIds: readonly Uuid[],
+): Promise<Map<Uuid, Void>> {
+  if (grantIds.length === 0) return new Map();
+  const { rows } = await db.query(
+    `select wanted.id, v.transaction_id, v.amount from unnest($2::uuid[]) as wanted (id)
+      cross join lateral (
+        select d.transaction_id, d.amount::text as amount from tallystick.grants as g
+        join tallystick.drawdowns as d on d.store_id = $1 and d.grant_id = g.grant_id
+          and d.transaction_id = g.void_transaction_id
+        where g.store_id = $1 and g.grant_id = wanted.id limit 1
+      ) as v`,
+    [storeId, plainArray(grantIds)],
+  );
+  return new Map(
+    rows.map((row) => [row.id, { transactionId: row.transaction_id, amount: BigInt(row.amount) }]),
+  );
 }
 
 export async function readNow(db: Db, storeId: Uuid): Promise<number> {

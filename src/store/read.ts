@@ -3,7 +3,7 @@ import {
   type Account,
   type AccountStatus,
   type Metadata,
-  nameKey,
+  nameKeys,
   type Transaction,
 } from '../core/model.js';
 import type { Db } from './db.js';
@@ -45,7 +45,7 @@ export interface HistoryEntry {
 export interface AccountFilter {
   readonly customerId?: string | undefined;
   readonly status?: AccountStatus | undefined;
-  /** Compared as names are: trimmed and case-insensitively. */
+  /** Compared as names are, by `nameKey`. */
   readonly name?: string | undefined;
 }
 
@@ -72,7 +72,7 @@ export async function listAccounts(
   const where = new Where(storeId);
   if (customerId !== undefined) where.add('customer_id =', customerId);
   if (status !== undefined) where.add('status =', status);
-  if (name !== undefined) where.add('name_key =', nameKey(name));
+  if (name !== undefined) where.addOneOf('name_key', nameKeys(name));
   const result = await pageOf(db, SELECT_ACCOUNT, where, 'account_id', page);
   return { ...result, items: result.items.map((row) => toAccount(row as AccountRow)) };
 }
@@ -189,6 +189,13 @@ export class Where {
   add(condition: string, value: unknown): void {
     this.values.push(value);
     this.#text += ` and ${condition} $${this.values.length}`;
+  }
+
+  /** The column has one of these values. */
+  addOneOf(column: string, values: readonly unknown[]): void {
+    const places = values.map((_, index) => `$${this.values.length + index + 1}`);
+    this.values.push(...values);
+    this.#text += ` and ${column} in (${places.join(', ')})`;
   }
 
   get text(): string {

@@ -86,7 +86,12 @@ const grants: Walk = {
           where e.store_id = $1 and e.transaction_id = g.transaction_id
             and e.account_id = g.account_id and t.operation in ('seed', 'credit')) as credited,
         (select count(*) from tallystick.grants as o
-          where o.store_id = $1 and o.transaction_id = g.transaction_id) as made
+          where o.store_id = $1 and o.transaction_id = g.transaction_id) as made,
+        g.void_transaction_id, g.void_transaction_id is null or exists (
+          select from tallystick.drawdowns as d join tallystick.transactions as t
+            on t.store_id = $1 and t.transaction_id = d.transaction_id
+          where d.store_id = $1 and d.transaction_id = g.void_transaction_id
+            and d.grant_id = g.grant_id and t.operation = 'void') as void_linked
       from tallystick.grants as g
       left join tallystick.accounts as a on a.store_id = $1 and a.account_id = g.account_id
       where g.store_id = $1 and g.grant_id > $2 and g.grant_id <= $3
@@ -116,6 +121,12 @@ const grants: Walk = {
         broken: 'ended_at <= posted_at and remaining > pinned',
         expected: 'pinned',
         found: 'remaining',
+      },
+      {
+        kind: 'void_not_linked',
+        broken: 'not void_linked',
+        expected: "'a void that took from it'",
+        found: 'void_transaction_id',
       },
     ])}`,
 };

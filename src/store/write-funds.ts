@@ -54,6 +54,24 @@ export function updateGrants(storeId: Uuid, grants: readonly Grant[]): Statement
   };
 }
 
+/** Notes in which transaction the void of each grant took what was left. */
+export function updateVoids(storeId: Uuid, voids: ReadonlyMap<Uuid, Uuid>): Statement {
+  const pairs = [...voids];
+  return {
+    text: `update tallystick.grants as g set void_transaction_id = v.transaction_id
+      from (
+        select * from unnest($2::uuid[], $3::uuid[]) limit $4
+      ) as v (id, transaction_id)
+      where g.store_id = $1 and g.grant_id = v.id`,
+    values: [
+      storeId,
+      plainColumn(pairs, ([id]) => id),
+      plainColumn(pairs, ([, transactionId]) => transactionId),
+      pairs.length,
+    ],
+  };
+}
+
 export function insertDrawdowns(
   storeId: Uuid,
   drawdowns: readonly { transactionId: Uuid; line: number; grantId: Uuid; amount: bigint }[],

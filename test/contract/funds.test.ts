@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ErrorCode } from '../../src/core/errors.js';
 import { ensureKey, generateKey, Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { Api, expectProblem, expectStatus, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
@@ -109,6 +110,22 @@ onEngines((engine) => {
       expect(await position(id)).toEqual(settled('3'));
     });
 
+    test('and grants of a closed account leave a balance of which nothing is available', async () => {
+      const { id } = await api.open({ initial_balance: '100' });
+      await credit(id, '50', { expires_at: later(100_000) });
+      const { id: plain } = await api.open({ initial_balance: '7' });
+      for (const [account, balance] of [
+        [id, '150'],
+        [plain, '7'],
+      ] as const) {
+        expect((await position(account)).available).toBe(balance);
+        expectStatus(await api.call('closeAccount', { id: account }), 200);
+        const left = { balance, held: '0', available: '0', pending: '0' };
+        expect(await position(account)).toEqual(left);
+        expectProblem(await api.debit(account, '1'), 'account_closed');
+      }
+    });
+
     test('are released once, however often', async () => {
       const { id } = await api.open({ initial_balance: '5' });
       const made = expectStatus(await hold(id, '5'), 201);
@@ -190,6 +207,76 @@ onEngines((engine) => {
       expect(await position(id)).toEqual(settled('0'));
     });
 
+    test('a void says what it took at once and where, however often it is sent', async () => {
+      const { id } = await api.open();
+      const grantOf = async () =>
+        expectStatus(await api.call('listGrants', { id }), 200).data[0] as { id: string };
+      const voiding = async (grant: string) =>
+        expectStatus(await api.call('voidGrant', { id: grant }), 200);
+      const took = async (transaction: string) =>
+        expectStatus(await api.call('getTransaction', { id: transaction }), 200).entries[0].amount;
+
+      await credit(id, '9', { priority: 0 });
+      const whole = await grantOf();
+      expect(whole).toMatchObject({ voided_amount: null, void_transaction_id: null });
+      await api.debit(id, '2');
+      const voided = await voiding(whole.id);
+      expect(voided).toMatchObject({ voided_amount: '7', remaining: '0', status: 'voided' });
+      expect(await took(voided.void_transaction_id)).toBe('7');
+      expect(await voiding(whole.id)).toEqual(voided);
+
+      // What a hold keeps goes later, and does not change what was taken at once.
+      await credit(id, '9', { priority: 0 });
+      const part = await grantOf();
+      const kept = expectStatus(await hold(id, '4'), 201).id;
+      const first = await voiding(part.id);
+      expect(first).toMatchObject({ voided_amount: '5', remaining: '4' });
+      expectStatus(await api.call('releaseHold', { id: kept }), 200);
+      expect(await voiding(part.id)).toEqual({ ...first, remaining: '0' });
+
+      await credit(id, '9', { priority: 0 });
+      const none = await grantOf();
+      const all = expectStatus(await hold(id, '9'), 201).id;
+      const empty = await voiding(none.id);
+      expect(empty).toMatchObject({ voided_amount: '0', void_transaction_id: null });
+      // The clock stands still, so that what is freed goes at the very instant of the void.
+      expectStatus(await api.call('releaseHold', { id: all }), 200);
+      expect(await voiding(none.id)).toEqual({ ...empty, remaining: '0' });
+      expect(await grantOf()).toEqual({ ...empty, remaining: '0' });
+      expect(await position(id)).toEqual(settled('0'));
+    });
+
+    test('cannot begin in the past, which is told from the time of the movement', async () => {
+      const past = new Api(server.url, await server.addKey({ store: uniqueName('store') }));
+      const move = (body: object) => past.call('moveClock', { body });
+      expectStatus(await move({ now: START }), 200);
+      const { id } = await past.open();
+      const send = (effective_at: string, key = uniqueName('key')) => {
+        const body = { ...movement('1'), idempotency_key: key, effective_at };
+        return past.call('creditAccount', { id, body });
+      };
+      const { error } = expectProblem(
+        await send(later(-0.001)),
+        'validation_error',
+        'effective_at',
+      );
+      expect(error.message).toContain(START);
+      const key = uniqueName('key');
+      const first = expectStatus(await send(later(0), key), 201);
+      expectStatus(await send(later(10)), 201);
+      expectStatus(await move({ advance: 60 }), 200);
+      // What was accepted is a replay, however long ago it was.
+      const replay = await send(later(0), key);
+      expect(expectStatus(replay, 201)).toEqual(first);
+      expect(replay.headers.get('x-idempotent-replay')).toBe('true');
+      expectProblem(await send(later(59)), 'validation_error', 'effective_at');
+      // An account that was ahead of the clock lives on at its last instant.
+      expectStatus(await send(later(60)), 201);
+      expectStatus(await move({ now: START }), 200);
+      expectProblem(await send(later(59)), 'validation_error', 'effective_at');
+      expectStatus(await send(later(60)), 201);
+    });
+
     test('cannot end before they begin', async () => {
       const { id } = await api.open();
       const refused = [
@@ -246,6 +333,77 @@ onEngines((engine) => {
       ]);
     });
 
+    test('one that is malformed is refused by itself, as the single request would be', async () => {
+      const { id } = await api.open({ initial_balance: '10' });
+      const good = () => ({ op: 'debit', account_id: id, ...movement('1') });
+      const wrong: [operation: unknown, code: ErrorCode, param: string | null][] = [
+        [{ ...good(), amount: 1 }, 'invalid_amount', 'amount'],
+        [{ ...good(), op: 'burn' }, 'validation_error', 'op'],
+        [{ ...good(), reference: undefined }, 'validation_error', 'reference'],
+        [{ ...good(), nope: 1 }, 'validation_error', 'nope'],
+        [7, 'validation_error', null],
+        [null, 'validation_error', null],
+      ];
+      const operations = [good(), ...wrong.map(([operation]) => operation), good()];
+      const { results } = expectStatus(await api.call('batch', { body: { operations } }), 200);
+      expect([results[0].status, results.at(-1).status]).toEqual([201, 201]);
+      for (const [index, [operation, code, param]] of wrong.entries()) {
+        expect(results[index + 1]).toMatchObject({ status: 400, error: { code, param } });
+        const { op: _, account_id: __, ...body } = Object(operation);
+        if (!['amount', 'reference', 'nope'].includes(param!)) continue;
+        const single = expectProblem(await api.call('debitAccount', { id, body }), code, param);
+        expect(results[index + 1].error.message).toBe(single.error.message);
+      }
+      expect(await api.balance(id)).toBe('8');
+      const bad = expectStatus(await api.call('batch', { body: { operations: [{}] } }), 200);
+      expect(bad.results).toMatchObject([{ status: 400, error: { param: 'op' } }]);
+
+      const atomic = { atomic: true, operations };
+      const problem = await api.call('batch', { body: atomic });
+      expectProblem(problem, 'invalid_amount', 'operations[1].amount');
+      for (const [body, param] of [
+        [{ operations, nope: 1 }, 'nope'],
+        [{ operations: {} }, 'operations'],
+        [{ operations, atomic: 1 }, 'atomic'],
+      ] as const) {
+        expectProblem(await api.call('batch', { body }), 'validation_error', param);
+      }
+      expect(await api.balance(id)).toBe('8');
+    });
+
+    test('voids grants, atomic and not', async () => {
+      const { id } = await api.open();
+      await credit(id, '7', { priority: 0 });
+      await credit(id, '5', { priority: 0 });
+      const grants = expectStatus(await api.call('listGrants', { id }), 200).data;
+      const [five, seven] = grants.map((grant: { id: string }) => ({
+        op: 'void',
+        grant_id: grant.id,
+      }));
+      const taking = { op: 'debit', account_id: id, ...movement('6') };
+      const batch = (atomic: boolean, ...operations: object[]) =>
+        api.call('batch', { body: { atomic, operations } });
+
+      const refused = await batch(true, five, taking, { op: 'void', grant_id: 'ccg_nothing' });
+      expectProblem(refused, 'grant_not_found', 'operations[2].grant_id');
+      const short = await batch(true, seven, five, taking);
+      expectProblem(short, 'insufficient_balance', 'operations[2].amount');
+      expect(await position(id)).toEqual(settled('12'));
+
+      const { results } = expectStatus(await batch(false, taking, seven, seven, five, taking), 200);
+      expect(results.map(({ status }: { status: number }) => status)).toEqual([
+        201, 200, 200, 200, 201,
+      ]);
+      expect(results[1].body).toMatchObject({ id: seven.grant_id, voided_amount: '1' });
+      expect(results[2].body).toEqual(results[1].body);
+      const voided = await api.call('voidGrant', { id: seven.grant_id });
+      expect(expectStatus(voided, 200)).toEqual(results[1].body);
+      expect(results[4].replayed).toBe(true);
+      const again = expectStatus(await batch(true, seven, five), 200).results;
+      expect(again).toEqual([results[1], results[3]]);
+      expect(await position(id)).toEqual(settled('0'));
+    });
+
     test('atomic is all or nothing, and names the culprit', async () => {
       const { id } = await api.open({ initial_balance: '10' });
       const other = await api.open();
@@ -286,7 +444,7 @@ onEngines((engine) => {
       const theirs = expectStatus(await stranger.call('getClock'), 200);
       expect([own.real, theirs.real]).toEqual([false, true]);
       expect(Date.parse(theirs.now)).toBeLessThan(Date.parse(START));
-      const moved = await stranger.call('moveClock', { body: { now: '2040-01-01' } });
+      const moved = await stranger.call('moveClock', { body: { now: '2040-01-01T00:00:00Z' } });
       expect(expectStatus(moved, 200).now).toBe('2040-01-01T00:00:00.000Z');
       expect(expectStatus(await api.call('getClock'), 200)).toEqual(own);
       expect(expectStatus(await stranger.call('resetClock'), 200).real).toBe(true);
@@ -303,7 +461,7 @@ onEngines((engine) => {
     test('may go back, and an account that was ahead keeps its order', async () => {
       const key = await server.addKey({ store: uniqueName('store') });
       const ahead = new Api(server.url, key);
-      expectStatus(await ahead.call('moveClock', { body: { now: '2050-01-01' } }), 200);
+      expectStatus(await ahead.call('moveClock', { body: { now: '2050-01-01T00:00:00Z' } }), 200);
       const { id } = await ahead.open({ initial_balance: '5' });
       expectStatus(await ahead.call('moveClock', { body: {} }), 200);
       const spent = expectStatus(await ahead.debit(id, '1'), 201);

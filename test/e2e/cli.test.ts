@@ -169,6 +169,38 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
   }, 30_000);
 });
 
+describe.skipIf(POSTGRES_BINARIES === undefined)('verify', () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    cluster = await Cluster.start();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+
+  test('tells of warnings, and exits with 0', async () => {
+    const settings = { DATABASE_URL: await cluster.database() };
+    const name = new URL(settings.DATABASE_URL).pathname.slice(1);
+    await run(['migrate'], settings);
+    await run(['keys', 'create'], settings);
+    const account = `insert into tallystick.accounts (store_id, account_id, customer_id, name,
+        name_key, unit_label, status, balance, version, created_at, updated_at, posted_at)
+      select store_id, gen_random_uuid(), ' c', 'a', 'a', 'u', 'active', 0, 0, now(), now(), now()
+      from tallystick.stores`;
+    await cluster.psql(name, account);
+    const text = await run(['verify'], settings);
+    expect([text.code, text.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^Clean: .*\nWarning: customer_id_not_trimmed \(1\), the first at cca_\w{22} of sto_\w{22}: expected "c", found " c"\n$/,
+      ),
+    ]);
+    const { code, stdout } = await run(['verify', '--json'], settings);
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      0,
+      { clean: true, differences: [], warnings: [{ kind: 'customer_id_not_trimmed', count: 1 }] },
+    ]);
+  }, 60_000);
+});
+
 describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
   let cluster: Cluster;
   let server: ServerProcess | undefined;

@@ -40,6 +40,8 @@ const BAD_INSTANTS = [
   [],
   {},
 ];
+/** Dates are instants of queries, and of no body. */
+const BAD_EXACT_INSTANTS = [...BAD_INSTANTS, '2031-04-30', '2031-04-30T', '9999-12-31'];
 const BAD_PRIORITIES = [-1, 101, 1.5, '50', '', true, null, [], {}];
 const BAD_CATEGORIES = ['', 'free', 'Paid', 'paid ', '__proto__', 1, null, ['paid']];
 const BAD_METADATA: [string, string, string][] = [
@@ -117,7 +119,6 @@ onEngines((engine) => {
     ...fields,
   });
   const capture = (fields: object = {}) => ({ idempotency_key: uniqueName('key'), ...fields });
-  const inBatch = (operation: object, atomic = false) => ({ atomic, operations: [operation] });
   /** Runs requests that must all be refused, and shows that no row of any table changed. */
   const refuses = async (act: () => Promise<void>) => {
     const before = await digestRows(database.engine.reader);
@@ -141,6 +142,22 @@ onEngines((engine) => {
     expectProblem(await api.call(name, { id: ids[name] ?? id, body }), code, param);
   };
 
+  /** An operation is refused by itself; where it is one of an atomic request, with all of it. */
+  const refusedInBatch = async (
+    operation: unknown,
+    param: string | null,
+    code: ErrorCode = 'validation_error',
+  ) => {
+    // Text stands for an operation that JSON can write and an object cannot.
+    const text = typeof operation === 'string' ? operation : JSON.stringify(operation);
+    const answer = await api.call('batch', { body: `{"operations":[${text}]}` });
+    const { results } = expectStatus(answer, 200);
+    expect(results).toMatchObject([{ status: 400, error: { code, param } }]);
+    expect(results[0].error.message).toMatch(/\.$/);
+    const place = param === null ? 'operations[0]' : `operations[0].${param}`;
+    await refused('batch', `{"atomic":true,"operations":[${text}]}`, place, code);
+  };
+
   describe('holds', () => {
     test.each(named(BAD_AMOUNTS))('%s is no amount', async (_, amount) => {
       await refuses(async () => {
@@ -153,7 +170,7 @@ onEngines((engine) => {
           ['capture', 'hold_id', capture({ amount })],
         ] as const) {
           const operation = { op, [where]: where === 'hold_id' ? hold : id, ...fields };
-          await refused('batch', inBatch(operation), 'operations[0].amount', 'invalid_amount');
+          await refusedInBatch(operation, 'amount', 'invalid_amount');
         }
       });
     });
@@ -163,7 +180,7 @@ onEngines((engine) => {
         for (const field of ['reference', 'idempotency_key']) {
           await refused('createHold', movement({ [field]: text }), field);
           const operation = { op: 'hold', account_id: id, ...movement({ [field]: text }) };
-          await refused('batch', inBatch(operation), `operations[0].${field}`);
+          await refusedInBatch(operation, field);
         }
         await refused('captureHold', { idempotency_key: text }, 'idempotency_key');
       });
@@ -206,14 +223,17 @@ onEngines((engine) => {
         const opening = { customer_id, initial_balance: '1', [field]: value };
         await refused('createAccount', opening, field);
         const operation = { op: 'credit', account_id: id, ...movement({ [field]: value }) };
-        await refused('batch', inBatch(operation), `operations[0].${field}`);
+        await refusedInBatch(operation, field);
       });
     };
 
-    test.each(named(BAD_INSTANTS))('%s is no expires_at or effective_at', async (_, instant) => {
-      await grantFields('expires_at', instant);
-      await grantFields('effective_at', instant);
-    });
+    test.each(named(BAD_EXACT_INSTANTS))(
+      '%s is no expires_at or effective_at',
+      async (_, instant) => {
+        await grantFields('expires_at', instant);
+        await grantFields('effective_at', instant);
+      },
+    );
 
     test.each(named(BAD_PRIORITIES))('%s is no priority', (_, priority) =>
       grantFields('priority', priority),
@@ -228,14 +248,28 @@ onEngines((engine) => {
         for (const field of ['expires_at', 'effective_at', 'priority', 'category']) {
           await refused('debitAccount', movement({ [field]: 1 }), field);
           const operation = { op: 'debit', account_id: id, ...movement({ [field]: 1 }) };
-          await refused('batch', inBatch(operation), `operations[0].${field}`);
+          await refusedInBatch(operation, field);
+        }
+      });
+    });
+
+    test('a beginning that is over is refused', async () => {
+      await refuses(async () => {
+        for (const effective_at of ['0001-01-01T00:00:00Z', '2020-01-01T00:00:00Z']) {
+          await refused('creditAccount', movement({ effective_at }), 'effective_at');
+          const opening = { customer_id: uniqueName('cust'), initial_balance: '1', effective_at };
+          await refused('createAccount', opening, 'effective_at');
         }
       });
     });
 
     test('an expiry that is over is refused', async () => {
       await refuses(async () => {
-        for (const expires_at of ['0001-01-01', '1969-12-31', '2020-01-01']) {
+        for (const expires_at of [
+          '0001-01-01T00:00Z',
+          '1969-12-31T23:59:59Z',
+          '2020-01-01T00:00:00Z',
+        ]) {
           await refused('creditAccount', movement({ expires_at }), 'expires_at');
         }
       });
@@ -266,8 +300,7 @@ onEngines((engine) => {
           { op: 'post', ...post },
           { op: 'capture', hold_id: hold, ...capture() },
         ]) {
-          const body = `{"operations":[${withMetadata(operation)}]}`;
-          await refused('batch', body, `operations[0].${param}`);
+          await refusedInBatch(withMetadata(operation), param);
         }
       });
     });
@@ -313,16 +346,16 @@ onEngines((engine) => {
       });
     });
 
-    test.each(named([null, 1, 'x', [], true]))('%s is no operation', (_, operation) =>
-      refuses(() => refused('batch', { operations: [operation] }, 'operations[0]')),
+    test.each(named([null, 1, '"x"', [], true]))('%s is no operation', (_, operation) =>
+      refuses(() => refusedInBatch(operation, null)),
     );
 
-    test.each(named(['', 'Credit', 'extend', 'void', '__proto__', 'toString', 1, null, undefined]))(
+    test.each(named(['', 'Credit', 'extend', 'Void', '__proto__', 'toString', 1, null, undefined]))(
       '%s is no op',
       (_, op) =>
         refuses(() => {
           const operation = { op, account_id: id, ...movement() };
-          return refused('batch', inBatch(operation), 'operations[0].op');
+          return refusedInBatch(operation, 'op');
         }),
     );
 
@@ -334,6 +367,9 @@ onEngines((engine) => {
         [{ op: 'hold', ...movement() }, 'account_id'],
         [{ op: 'capture', ...capture() }, 'hold_id'],
         [{ op: 'release' }, 'hold_id'],
+        [{ op: 'void' }, 'grant_id'],
+        [{ op: 'void', grant_id: 1 }, 'grant_id'],
+        [{ op: 'void', grant_id: grant, account_id: id }, 'account_id'],
         [{ op: 'reverse', account_id: id }, 'transaction_id'],
         [{ op: 'post', reference: 'r', idempotency_key: 'k' }, 'entries'],
         [{ op: 'release', hold_id: hold, nope: 1 }, 'nope'],
@@ -345,10 +381,9 @@ onEngines((engine) => {
       ];
       await refuses(async () => {
         for (const [operation, field] of wrong) {
-          for (const atomic of [false, true]) {
-            const operations = [good(), operation, good()];
-            await refused('batch', { atomic, operations }, `operations[1].${field}`);
-          }
+          const operations = [good(), operation, good()];
+          await refused('batch', { atomic: true, operations }, `operations[1].${field}`);
+          await refusedInBatch(operation, field);
         }
       });
     });
@@ -360,6 +395,7 @@ onEngines((engine) => {
         [{ op: 'hold', account_id: '', ...movement() }, 'account_not_found'],
         [{ op: 'capture', hold_id: id, ...capture() }, 'hold_not_found'],
         [{ op: 'release', hold_id: '\0' }, 'hold_not_found'],
+        [{ op: 'void', grant_id: hold }, 'grant_not_found'],
         [{ op: 'reverse', transaction_id: id }, 'transaction_not_found'],
       ];
       await refuses(async () => {
@@ -374,13 +410,13 @@ onEngines((engine) => {
 
   describe('the clock', () => {
     const OUTSIDE = [
-      '0001-01-01',
+      '0001-01-01T00:00:00Z',
       '1969-12-31T23:59:59.999Z',
       '1970-01-01T00:00:00+00:01',
-      '9999-01-01',
+      '9999-01-01T00:00:00Z',
       '9999-12-31T23:59:59.999Z',
     ];
-    test.each(named([...BAD_INSTANTS, ...OUTSIDE]))('%s is no now', (_, now) =>
+    test.each(named([...BAD_EXACT_INSTANTS, ...OUTSIDE]))('%s is no now', (_, now) =>
       refuses(() => refused('moveClock', { now }, 'now')),
     );
 
@@ -391,7 +427,7 @@ onEngines((engine) => {
 
     test('is set or advanced, never both, and by nothing else', async () => {
       await refuses(async () => {
-        await refused('moveClock', { now: '2030-01-01', advance: 1 }, 'advance');
+        await refused('moveClock', { now: '2030-01-01T00:00:00Z', advance: 1 }, 'advance');
         await refused('moveClock', { instant: '2030-01-01' }, 'instant');
         await refused('moveClock', '{"__proto__":{"now":"2030-01-01"}}', '__proto__');
         for (const body of ['[]', '"now"', '1', 'null']) {
@@ -427,7 +463,7 @@ onEngines((engine) => {
       ['listEntries', 'expand', ['', 'account', 'transaction,entries', 'Transaction']],
       ['listAccounts', 'status', ['', 'Active', 'open', 'deleted', '\0']],
       ['listAccounts', 'name', ['', ' ', '\0', 'x'.repeat(101)]],
-      ['listAccounts', 'customer_id', ['', '\0', 'x'.repeat(256)]],
+      ['listAccounts', 'customer_id', ['', ' ', '\t', '\ufeffx', '\0', 'x'.repeat(256)]],
       ['listHolds', 'status', ['', 'Open', 'active', 'closed']],
       ['listGrants', 'status', ['', 'Active', 'open', 'used']],
       ['listWebhooks', 'page_number', ['', '0', '-1', '1001', '1.5', 'x']],
@@ -522,7 +558,12 @@ onEngines((engine) => {
       ['sendWebhookTestEvent', 'webhook_not_found', [id, hold, grant], {}],
       ['listPendingWebhookEvents', 'webhook_not_found', [id, hold, grant]],
       ['listWebhookDeliveries', 'webhook_not_found', [id, hold, grant]],
-      ['resendWebhookEvents', 'webhook_not_found', [id, hold, grant], { from: '2020-01-01' }],
+      [
+        'resendWebhookEvents',
+        'webhook_not_found',
+        [id, hold, grant],
+        { from: '2020-01-01T00:00:00Z' },
+      ],
     ];
     await refuses(async () => {
       for (const [name, code, others, body] of rows) {
@@ -549,14 +590,14 @@ onEngines((engine) => {
       ['updateWebhook', 'signature', ['', 'none', 1, null]],
       ['rotateWebhookSecret', 'overlap_seconds', [-1, 604_801, 1.5, '60', 1e300, true, null]],
       ['sendWebhookTestEvent', 'event_type', ['', 'credits.expired', 1, null]],
-      ['resendWebhookEvents', 'from', [...BAD_INSTANTS, undefined]],
-      ['resendWebhookEvents', 'to', BAD_INSTANTS],
+      ['resendWebhookEvents', 'from', [...BAD_EXACT_INSTANTS, undefined]],
+      ['resendWebhookEvents', 'to', BAD_EXACT_INSTANTS],
       ['resendWebhookEvents', 'status', ['', 'Failed', 'pending', 1, null]],
     ];
     test.each(bad)('%s refuses strange values of %s', async (name, param, values) => {
       await refuses(async () => {
         for (const value of values) {
-          const whole = name === 'resendWebhookEvents' ? { from: '2020-01-01' } : {};
+          const whole = name === 'resendWebhookEvents' ? { from: '2020-01-01T00:00:00Z' } : {};
           await refused(name, { ...whole, [param.replace('[0]', '')]: value }, param);
         }
       });
@@ -598,8 +639,8 @@ onEngines((engine) => {
     test('events of before 1970 and after 9998 are none, and no failure', async () => {
       const body = { delivery_mode: 'http', url: 'https://93.184.215.14/h' };
       const { id: called } = expectStatus(await api.call('createWebhook', { body }), 200);
-      for (const from of ['0001-01-01', '1969-12-31T23:59:59.999Z']) {
-        for (const to of ['0001-01-01', '9999-12-31T23:59:59.999Z']) {
+      for (const from of ['0001-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z']) {
+        for (const to of ['0001-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z']) {
           const span = { id: called, body: { from, to, status: 'all' } };
           const answer = expectStatus(await api.call('resendWebhookEvents', span), 200);
           expect(answer).toMatchObject({ count: 0, has_more: false });

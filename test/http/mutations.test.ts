@@ -38,14 +38,21 @@ type Made = Record<'accounts' | 'transactions' | 'holds' | 'voided' | 'webhooks'
 interface BatchResult {
   readonly status: number;
   readonly replayed?: boolean;
-  readonly body?: TransactionBody | { readonly object: 'hold' };
+  readonly body?: TransactionBody | { readonly object: 'hold' | 'grant'; readonly id: string };
 }
 
 /** Adds to the tally what an answer says that its request made. */
-function addMade(made: Made, { operation, body }: Mutant, { status, headers, ...answer }: Answer) {
+function addMade(
+  made: Made,
+  voided: Set<string>,
+  { operation, body }: Mutant,
+  { status, headers, ...answer }: Answer,
+) {
   if (status >= 400 || headers.get('x-idempotent-replay') === 'true') return;
   if (operation === 'batch') {
     for (const result of answer.body.results as BatchResult[]) {
+      const { body: told } = result;
+      if (told !== undefined && 'object' in told && told.object === 'grant') voided.add(told.id);
       if (result.status !== 201 || result.replayed) continue;
       made['object' in result.body! ? 'holds' : 'transactions']++;
     }
@@ -75,7 +82,7 @@ async function stock(api: Api): Promise<Pool> {
   for (let n = 0; n < 6; n++) {
     const { id } = await api.open({ initial_balance: '1000' });
     accounts.push(id);
-    for (const terms of [{}, { priority: n }, { expires_at: '2035-01-01' }]) {
+    for (const terms of [{}, { priority: n }, { expires_at: '2035-01-01T00:00:00Z' }]) {
       const body = { amount: '5', reference: 'r', idempotency_key: uniqueName('key'), ...terms };
       transactions.push(expectStatus(await api.call('creditAccount', { id, body }), 201).id);
     }
@@ -150,7 +157,7 @@ onEngines((engine) => {
         row.answer.parse(answer.body);
         told.done++;
         if (mutant.operation === 'voidGrant') voided.add(answer.body.id);
-        else addMade(made, mutant, answer);
+        else addMade(made, voided, mutant, answer);
       } else {
         const { code, param } = checkProblem(answer).error;
         told.refused++;

@@ -124,7 +124,7 @@ function arbitraryOf(schema: Schema, name: string, pool: Pool): fc.Arbitrary<unk
   }
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
   if (schema.const !== undefined) return fc.constant(schema.const);
-  const known = /^(account|transaction|hold)_id$/.exec(name);
+  const known = /^(account|transaction|hold|grant)_id$/.exec(name);
   if (known !== null) return oneOf(pool[`${known[1]}s` as keyof Pool]);
   if (/^(starting_after|ending_before)$/.test(name)) {
     return fc.constantFrom(...allOf(pool), 'cce_x');

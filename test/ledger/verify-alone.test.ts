@@ -91,6 +91,16 @@ const SINGLE: [what: string, kinds: string[], ...sql: string[]][] = [
   ],
   ['a voided grant is none', ['ended_early'], changeGrant(9, 'voided_at = null')],
   [
+    'a grant names another void',
+    ['void_not_linked'],
+    changeGrant(9, `void_transaction_id = ${transaction('use', 'debit')}`),
+  ],
+  [
+    'a grant names a void that took from another',
+    ['void_not_linked'],
+    changeGrant(50, `void_transaction_id = ${transaction('voided', 'void')}`),
+  ],
+  [
     'a grant has expired long ago',
     ['grant_expired_counted'],
     changeGrant(5, 'expires_at = created_at'),

@@ -11,6 +11,18 @@ const ticks = fc.integer({ min: 1, max: 12 });
 const index = fc.nat({ max: 30 });
 const of = <Kind extends Step['kind']>(kind: Kind) => fc.constant(kind);
 
+const line = fc.tuple(amount, fc.boolean()).map(([size, credit]) => (credit ? size : -size));
+const someLines = fc.array(line, { minLength: 1, maxLength: 4 });
+const lines = fc.oneof(
+  someLines,
+  // Their net is zero.
+  fc.tuple(someLines, fc.nat()).map(([some, place]) => {
+    const all = [...some];
+    all.splice(place % (some.length + 1), 0, ...some.map((one) => -one));
+    return all;
+  }),
+);
+
 const terms = fc.record({
   priority: fc.constantFrom(0, 50, 50, 50, 100),
   promo: fc.boolean(),
@@ -31,6 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ kind: of('debit'), account, amount }) },
   { weight: 1, arbitrary: fc.record({ kind: of('transfer'), account, to: account, amount }) },
+  { weight: 3, arbitrary: fc.record({ kind: of('post'), account, to: account, lines }) },
   { weight: 3, arbitrary: fc.record({ kind: of('reverse'), transaction: index }) },
   {
     weight: 4,
@@ -112,6 +125,7 @@ export function resolve(
       return grant === undefined ? undefined : { ...given, grant };
     }
     case 'transfer':
+    case 'post':
       return given.account === given.to ? undefined : given;
     default:
       return given;

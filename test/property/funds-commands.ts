@@ -11,7 +11,7 @@ import {
   reverseCommand,
   voidCommand,
 } from '../../src/ledger/requests.js';
-import type { FundsModel, Step } from './funds-model.js';
+import { type FundsModel, net, type Step } from './funds-model.js';
 
 interface Names {
   readonly accounts: readonly string[];
@@ -56,6 +56,12 @@ export function commandOf(
         { accountId: accounts[step.to]!, amount: step.amount },
       ];
       return { step, command: postCommand({ ...movement, postings }) };
+    }
+    case 'post': {
+      const own = step.lines.map((amount) => ({ accountId: accounts[step.account]!, amount }));
+      const rest = -net(step.lines);
+      const other = rest === 0n ? [] : [{ accountId: accounts[step.to]!, amount: rest }];
+      return { step, command: postCommand({ ...movement, postings: [...own, ...other] }) };
     }
     case 'reverse':
       return { step, command: reverseCommand(transactions[step.transaction]!) };

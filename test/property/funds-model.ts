@@ -8,6 +8,7 @@ export type Step =
   | { kind: 'credit'; account: number; amount: bigint; terms: Terms | undefined; id: string }
   | { kind: 'debit'; account: number; amount: bigint }
   | { kind: 'transfer'; account: number; to: number; amount: bigint }
+  | { kind: 'post'; account: number; to: number; lines: bigint[] }
   | { kind: 'reverse'; transaction: number }
   | { kind: 'hold'; account: number; amount: bigint; ticks: number; key: number }
   | { kind: 'capture'; hold: number; amount: bigint | undefined; cap: boolean; final: boolean }
@@ -20,9 +21,12 @@ export type Step =
 export type Terms = { priority: number; promo: boolean; from: number | null; until: number | null };
 /** A lot, or the pool where it is null. */
 type Draw = [lot: number | null, amount: bigint];
-type Leg = { account: number; amount: bigint; draws: Draw[]; made: number | null };
+/** An account's part in a transaction; of its lines only the net draws. */
+type Leg = { account: number; lines: bigint[]; draws: Draw[]; made: number | null };
 type Lot = Terms & { id: string; account: number; left: bigint; from: number; made: number } & {
   voided: boolean;
+  /** What its void took at once. */
+  took: bigint;
   ends: number;
 };
 type Hold = { account: number; pins: Draw[]; until: number; status: string } & Record<
@@ -34,6 +38,7 @@ type Hold = { account: number; pins: Draw[]; until: number; status: string } & R
 export const REAL = -50;
 export const FOREVER = Number.POSITIVE_INFINITY;
 const total = (draws: readonly Draw[]) => draws.reduce((sum, [, amount]) => sum + amount, 0n);
+export const net = (lines: readonly bigint[]) => lines.reduce((sum, line) => sum + line, 0n);
 const least = (a: bigint, b: bigint) => (a < b ? a : b);
 
 type Account = { time: number; opened: number; history: [bigint, number][]; status: string };
@@ -70,7 +75,9 @@ export class FundsModel {
     }
     const held = after.openHolds(account).reduce((sum, hold) => sum + total(hold.pins), 0n);
     const balance = after.balance(account) - pending;
-    return { balance, held, available: balance - held, pending };
+    // Closing is final: nothing can take what is left.
+    const closed = after.accounts[account]!.status === 'closed';
+    return { balance, held, available: closed ? 0n : balance - held, pending };
   }
 
   /** Why accounts take part in nothing new; undefined where they do. */
@@ -107,6 +114,13 @@ export class FundsModel {
     const own = this.accounts[account]!;
     own.time = Math.max(own.time, tick);
     own.history.push([amount, own.time]);
+    for (const [lot, size] of draws) if (lot !== null) this.lots[lot]!.left -= size;
+  }
+
+  /** Moves an account by the lines of a transaction: credits take their places first. */
+  moveBy(account: number, lines: readonly bigint[], draws: Draw[], tick: number): void {
+    for (const line of lines) if (line > 0n) this.move(account, line, [], tick);
+    for (const line of lines) if (line < 0n) this.move(account, line, [], tick);
     for (const [lot, size] of draws) if (lot !== null) this.lots[lot]!.left -= size;
   }
 

@@ -1,4 +1,4 @@
-import { FOREVER, type FundsModel, leave, type Step, take, total } from './funds-model.js';
+import { FOREVER, type FundsModel, leave, net, type Step, take, total } from './funds-model.js';
 
 /** Carries out a step on the model, and says in a word what it comes to. */
 export function apply(model: FundsModel, step: Step): string {
@@ -15,6 +15,9 @@ export function apply(model: FundsModel, step: Step): string {
 
 function accountsOf(model: FundsModel, step: Exclude<Step, { kind: 'clock' }>): number[] {
   if (step.kind === 'transfer') return [step.account, step.to];
+  if (step.kind === 'post') {
+    return net(step.lines) === 0n ? [step.account] : [step.account, step.to];
+  }
   if ('account' in step) return [step.account];
   if (step.kind === 'reverse') {
     return model.transactions[step.transaction]!.legs.map(({ account }) => account);
@@ -33,19 +36,9 @@ function carryOut(
     case 'credit':
       return blocked ?? credit(model, step, at);
     case 'debit':
-    case 'transfer': {
-      if (blocked !== undefined) return blocked;
-      const draws = take(model.usable(step.account, at), step.amount);
-      if (total(draws) < step.amount) return 'insufficient_balance';
-      const legs = [{ account: step.account, amount: -step.amount, draws, made: null }];
-      if (step.kind === 'transfer') {
-        legs.push({ account: step.to, amount: step.amount, draws: [], made: null });
-        model.move(step.to, step.amount, [], at);
-      }
-      model.move(step.account, -step.amount, draws, at);
-      model.transactions.push({ legs, reversed: false, reversal: false });
-      return 'transaction';
-    }
+    case 'transfer':
+    case 'post':
+      return blocked ?? post(model, movedBy(step), at);
     case 'reverse':
       return reverse(model, step.transaction, at);
     case 'hold':
@@ -55,7 +48,7 @@ function carryOut(
       if (lot.voided) return 'grant';
       if (blocked === 'account_closed') return blocked;
       if (lot.left === 0n || lot.ends <= at) return 'grant_not_open';
-      Object.assign(lot, { voided: true, ends: at });
+      Object.assign(lot, { voided: true, ends: at, took: model.free(lot.account, step.grant) });
       return 'grant';
     }
     case 'settle':
@@ -67,6 +60,30 @@ function carryOut(
     default:
       return onHold(model, step, at);
   }
+}
+
+type Posting = Extract<Step, { kind: 'debit' | 'transfer' | 'post' }>;
+type Moved = [account: number, lines: bigint[]];
+
+function movedBy(step: Posting): Moved[] {
+  const { account } = step;
+  if (step.kind === 'debit') return [[account, [-step.amount]]];
+  const lines = step.kind === 'post' ? step.lines : [-step.amount];
+  const rest = -net(lines);
+  const own: Moved = [account, lines];
+  return rest === 0n ? [own] : [own, [step.to, [rest]]];
+}
+
+/** What an account's lines come to in all is drawn; where they come to nothing, nothing is. */
+function post(model: FundsModel, moved: readonly Moved[], at: number): string {
+  const legs = moved.map(([account, lines]) => {
+    const taken = net(lines) < 0n ? -net(lines) : 0n;
+    return { account, lines, draws: take(model.usable(account, at), taken), made: null };
+  });
+  if (legs.some(({ lines, draws }) => total(draws) < -net(lines))) return 'insufficient_balance';
+  for (const { account, lines, draws } of legs) model.moveBy(account, lines, draws, at);
+  model.transactions.push({ legs, reversed: false, reversal: false });
+  return 'transaction';
 }
 
 type Restating = Extract<Step, { kind: 'freeze' | 'unfreeze' | 'close' }>;
@@ -85,15 +102,16 @@ function credit(model: FundsModel, step: Extract<Step, { kind: 'credit' }>, at: 
   const { account, amount, terms } = step;
   const from = terms?.from ?? at;
   const until = terms?.until ?? null;
+  if (from < at) return 'validation_error';
   if (until !== null && until <= Math.max(at, from)) return 'validation_error';
   model.move(account, amount, [], at);
   const made = terms === undefined ? null : model.lots.length;
   if (terms !== undefined) {
     const ends = until ?? FOREVER;
-    const life = { from, until, made: at, voided: false, ends };
+    const life = { from, until, made: at, voided: false, ends, took: 0n };
     model.lots.push({ ...terms, ...life, id: step.id, account, left: amount });
   }
-  const legs = [{ account, amount, draws: [], made }];
+  const legs = [{ account, lines: [amount], draws: [], made }];
   model.transactions.push({ legs, reversed: false, reversal: false });
   return 'transaction';
 }
@@ -105,19 +123,19 @@ function reverse(model: FundsModel, index: number, at: number): string {
   if (original.reversal) return 'transaction_not_reversible';
   const blocked = model.blocked(...original.legs.map(({ account }) => account));
   if (blocked !== undefined) return blocked;
-  for (const { account, amount, made } of original.legs) {
-    if (amount > 0n && model.free(account, made) < amount) return 'insufficient_balance';
+  for (const { account, lines, made } of original.legs) {
+    if (net(lines) > 0n && model.free(account, made) < net(lines)) return 'insufficient_balance';
   }
-  const legs = original.legs.map(({ account, amount, draws, made }) => ({
+  const legs = original.legs.map(({ account, lines, draws, made }) => ({
     account,
-    amount: -amount,
+    lines: lines.map((line) => -line),
     draws:
-      amount > 0n
-        ? [[made, amount] as [number | null, bigint]]
+      net(lines) > 0n
+        ? [[made, net(lines)] as [number | null, bigint]]
         : draws.map(([lot, size]): [number | null, bigint] => [lot, -size]),
     made: null,
   }));
-  for (const { account, amount, draws } of legs) model.move(account, amount, draws, at);
+  for (const { account, lines, draws } of legs) model.moveBy(account, lines, draws, at);
   original.reversed = true;
   model.transactions.push({ legs, reversed: false, reversal: true });
   return 'transaction';
@@ -169,7 +187,7 @@ function onHold(model: FundsModel, step: OnHold, at: number): string {
   const done = late ? held.captured >= held.amount : held.pins.length === 0;
   if (step.final || done) Object.assign(held, { status: 'captured', pins: [] });
   model.move(account, -amount, draws, at);
-  const legs = [{ account, amount: -amount, draws, made: null }];
+  const legs = [{ account, lines: [-amount], draws, made: null }];
   model.transactions.push({ legs, reversed: false, reversal: false });
   return 'transaction';
 }

@@ -9,7 +9,7 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
-import { readGrant } from '../../src/store/read-funds.js';
+import { readGrant, readVoids } from '../../src/store/read-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
 import { expectSound } from '../harness/verify.js';
@@ -130,7 +130,13 @@ async function expectSameHistories(model: FundsModel, real: Real): Promise<void>
     const history = items.map(({ amount, createdAt }) => [amount, tickOf(createdAt)]).reverse();
     expect(history).toEqual(model.accounts[index]!.history);
   }
-  for (const { id, left } of model.lots) {
+  const voids = await readVoids(
+    ledger.engine.reader,
+    store.id,
+    model.lots.map(({ id }) => id),
+  );
+  for (const { id, left, took } of model.lots) {
+    expect(voids.get(id)?.amount ?? 0n).toBe(took);
     expect((await readGrant(ledger.engine.reader, store.id, id))!.remaining).toBe(left);
   }
 }

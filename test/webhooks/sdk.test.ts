@@ -332,7 +332,7 @@ describe('deliveries', () => {
     await until('it is delivered', async () => (await list())[0]?.status === 'delivered');
     await until('it is well', async () => (await api('GET', path)).body.health === 'healthy');
     const before = receiver.got.length;
-    const range = { from: '2020-01-01', status: 'all' };
+    const range = { from: '2020-01-01T00:00:00Z', status: 'all' };
     expect((await api('POST', `${path}/resend`, range)).body).toMatchObject({ count: 1 });
     await until('it comes again', () => receiver.got.length > before);
     expect(receiver.got.at(-1)!.event.id).toBe(failed!.id);
@@ -381,7 +381,13 @@ describe('refusals', () => {
     ['POST', `/v1/webhooks/${wh}/test`, undefined, 404, 'webhook_not_found'],
     ['GET', `/v1/webhooks/${wh}/events/pending`, undefined, 404, 'webhook_not_found'],
     ['POST', `/v1/webhooks/${wh}/events/${evt}/resend`, undefined, 404, 'webhook_not_found'],
-    ['POST', `/v1/webhooks/${wh}/resend`, { from: '2026-01-01' }, 404, 'webhook_not_found'],
+    [
+      'POST',
+      `/v1/webhooks/${wh}/resend`,
+      { from: '2026-01-01T00:00:00Z' },
+      404,
+      'webhook_not_found',
+    ],
     ['GET', `/v1/webhooks/${wh}/deliveries`, undefined, 404, 'webhook_not_found'],
     ['GET', `/v1/webhooks/${wh}/deliveries?starting_after=x`, undefined, 400, 'invalid_cursor'],
     ['PUT', '/v1/webhooks', undefined, 405, 'method_not_allowed'],
@@ -418,7 +424,9 @@ describe('refusals', () => {
       api('POST', `/v1/webhooks/${id}/events/${evt}/ack`, { status_code: 200 });
     expect(await ack(http.body.id)).toMatchObject(mismatch);
     expect(await ack(cli.body.id)).toMatchObject({ body: { error: { code: 'event_not_found' } } });
-    const resend = await api('POST', `/v1/webhooks/${cli.body.id}/resend`, { from: '2026-01-01' });
+    const resend = await api('POST', `/v1/webhooks/${cli.body.id}/resend`, {
+      from: '2026-01-01T00:00:00Z',
+    });
     expect(resend).toMatchObject(mismatch);
     for (const { body } of [http, cli]) await api('DELETE', `/v1/webhooks/${body.id}`);
   });
