@@ -128,7 +128,12 @@ async function expectSameHistories(model: FundsModel, real: Real): Promise<void>
   for (const [index, id] of real.accounts.entries()) {
     const { items } = await ledger.entries(store, id, PAGE);
     const history = items.map(({ amount, createdAt }) => [amount, tickOf(createdAt)]).reverse();
-    expect(history).toEqual(model.accounts[index]!.history);
+    // A hold that was made in real time may end there, at an instant that has no number.
+    const expected = model.accounts[index]!.history.map(([amount, tick]) => [
+      amount,
+      tick < 0 ? REAL : tick,
+    ]);
+    expect(history).toEqual(expected);
   }
   for (const { id, left } of model.lots) {
     expect((await readGrant(ledger.engine.reader, store.id, id))!.remaining).toBe(left);
