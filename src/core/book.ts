@@ -1,9 +1,10 @@
 import { AMOUNT_MAX } from './amount.js';
 import { type Refusal, refuse } from './errors.js';
-import { type Funds, sumOf, takeFrom, usableParts } from './funds.js';
+import { type Funds, takeFrom, usableParts } from './funds.js';
 import type { Uuid } from './id.js';
+import { availableOf, fundsOf } from './kept.js';
 import type { Account, Drawdown, Entry, Grant, Part, Posting, Transaction } from './model.js';
-import { type Changes, fundsOf, hasParts, type State } from './state.js';
+import { type Changes, hasParts, type State } from './state.js';
 
 /** A transaction that has passed every check but that of its funds. */
 export type Draft = Omit<Transaction, 'createdAt' | 'entries' | 'drawdowns'> & {
@@ -28,7 +29,7 @@ export function book(state: BookState, draft: Draft): Booked {
   return new Booking(state, draft).run();
 }
 
-type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds' | 'unread'>;
+type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds' | 'pending'>;
 
 class Booking {
   readonly #state: BookState;
@@ -107,9 +108,10 @@ class Booking {
       for (const part of parts) this.#draw(line, part);
       return undefined;
     }
-    const usable = usableParts(this.#funds(account), this.#createdAt);
-    const available = sumOf(usable);
+    const funds = this.#funds(account);
+    const available = availableOf(this.#state, funds, this.#createdAt);
     if (available < -amount) return uncovered(-amount, available);
+    const usable = usableParts(funds, this.#createdAt);
     for (const part of takeFrom(usable, -amount)) this.#draw(line, part);
     return undefined;
   }
@@ -122,7 +124,11 @@ class Booking {
     this.#drawdowns.push({ line, grantId, amount });
     const opened = Number(remaining > 0n) - Number(grant.remaining > 0n);
     const account = this.#accounts.get(grant.accountId)!;
-    this.#accounts.set(account.id, { ...account, openGrants: account.openGrants + opened });
+    this.#accounts.set(account.id, {
+      ...account,
+      openGrants: account.openGrants + opened,
+      freeInGrants: account.freeInGrants - amount,
+    });
   }
 
   #grant(grantId: Uuid): Grant {
@@ -135,10 +141,13 @@ class Booking {
     throw new Error('A grant that is to be drawn from was not loaded.');
   }
 
-  #funds(account: Account): Funds {
-    const funds = fundsOf(this.#state, account);
-    if (this.#grants.size === 0) return funds;
-    return { ...funds, grants: funds.grants.map((grant) => this.#grants.get(grant.id) ?? grant) };
+  #funds(account: Account): Omit<Funds, 'holds'> {
+    const { grants, holds } = this.#state;
+    if (this.#grants.size === 0) return fundsOf(this.#state, account, this.#createdAt);
+    const own = new Map(grants.get(account.id));
+    for (const id of own.keys()) own.set(id, this.#grants.get(id) ?? own.get(id)!);
+    const changed = { grants: new Map([[account.id, own]]), holds };
+    return fundsOf(changed, account, this.#createdAt);
   }
 
   #transaction(): Transaction {

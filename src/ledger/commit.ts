@@ -1,6 +1,6 @@
 import type { Command } from '../core/command.js';
 import type { Refusal } from '../core/errors.js';
-import { deriveEvents, type OutboxEvent } from '../core/events.js';
+import { deriveEvents, type OutboxEvent, type Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
 import type { Decision } from '../core/state.js';
@@ -74,8 +74,15 @@ export async function commitBatch(
   { atomic = false, onEvents = () => {} }: CommitOptions = {},
 ): Promise<Outcome[]> {
   const resolved = await resolve(lane, store, commands);
-  const { state, subscriptions } = await lockState(lane, store, resolved);
-  const batch = new Batch(state);
+  const settled: Batch[] = [];
+  let locked = await lockState(lane, store, resolved);
+  let batch = new Batch(locked.state);
+  while (locked.settlesOnly) {
+    await writeAll(lane, store, batch, locked.subscriptions, onEvents);
+    settled.push(batch);
+    locked = await lockState(lane, store, resolved);
+    batch = new Batch(locked.state);
+  }
   const decisions: Decision[] = [];
   for (const command of resolved.commands) {
     const decision = batch.decide(command);
@@ -85,14 +92,24 @@ export async function commitBatch(
       return [...decisions.slice(0, -1).map(() => UNDONE), decision];
     }
   }
-  const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
-  await write(lane, store, batch, events);
-  if (events.length > 0) onEvents();
+  await writeAll(lane, store, batch, locked.subscriptions, onEvents);
   const found = await readFound(lane, store, batch, decisions);
-  return decisions.map((decision) => toOutcome(decision, found, batch));
+  return decisions.map((decision) => toOutcome(decision, found, [...settled, batch]));
 }
 
 const UNDONE: Outcome = { kind: 'undone' };
+
+async function writeAll(
+  lane: Lane,
+  store: Store,
+  batch: Batch,
+  subscriptions: readonly Subscription[],
+  onEvents: () => void,
+): Promise<void> {
+  const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
+  await write(lane, store, batch, events);
+  if (events.length > 0) onEvents();
+}
 
 async function write(
   lane: Lane,
@@ -152,7 +169,7 @@ async function readFound(
 function toOutcome(
   decision: Decision,
   found: ReadonlyMap<Uuid, Transaction>,
-  batch: Batch,
+  batches: readonly Batch[],
 ): Outcome {
   switch (decision.kind) {
     case 'refused':
@@ -168,19 +185,21 @@ function toOutcome(
     case 'grant':
       return { kind: 'grant', grant: decision.grant };
     case 'settled':
-      return settledOf(batch, decision.accountId, decision.changes.grants.length);
+      return settledOf(batches, decision.accountId, decision.changes.grants.length);
     default:
       return { kind: 'account', account: decision.account };
   }
 }
 
 /** What fell due on an account: the settling came before the command itself. */
-function settledOf(batch: Batch, accountId: Uuid, grantsAnnounced: number): Outcome {
-  const transactions = batch.transactions.filter(
+function settledOf(batches: readonly Batch[], accountId: Uuid, grantsAnnounced: number): Outcome {
+  const all = batches.flatMap((batch) => batch.transactions);
+  const transactions = all.filter(
     ({ operation, entries }) =>
       (operation === 'expire' || operation === 'void') && entries[0]?.accountId === accountId,
   );
-  const holdsExpired = [...batch.holds.values()].filter(
+  const holds = batches.flatMap((batch) => [...batch.holds.values()]);
+  const holdsExpired = holds.filter(
     (hold) => hold.accountId === accountId && hold.status === 'expired',
   ).length;
   return { kind: 'settled', transactions, holdsExpired, grantsAnnounced };

@@ -12,7 +12,7 @@ import {
   toNames,
   toSubscriptions,
 } from '../store/find.js';
-import { findOwners, groupByAccount, groupGrants, toOwners } from '../store/funds.js';
+import { findOwners, groupByAccount, groupGrants, type Owned, toOwners } from '../store/funds.js';
 import { lockAccounts, toAccount } from '../store/lock.js';
 import type { MutableState } from './batch.js';
 import { newId } from './ids.js';
@@ -22,6 +22,8 @@ import { loadFunds } from './load-funds.js';
 export interface Resolved {
   readonly commands: readonly Command[];
   readonly originals: ReadonlyMap<Uuid, Transaction>;
+  /** Whose the holds and grants are that commands name, and of how much. */
+  readonly owners: ReadonlyMap<Uuid, Owned>;
 }
 
 /**
@@ -45,38 +47,47 @@ export async function resolve(
     originalIds.size === 0
       ? new Map<Uuid, Transaction>()
       : await readTransactions(lane, store.id, [...originalIds]);
-  if (holdIds.size === 0 && grantIds.size === 0) return { commands, originals };
+  if (holdIds.size === 0 && grantIds.size === 0) {
+    return { commands, originals, owners: new Map() };
+  }
   const { text, values } = findOwners(store.id, [...holdIds], [...grantIds]);
   const owners = toOwners(await lane.query(text, values));
-  return { commands: commands.map((command) => owned(command, owners)), originals };
+  return { commands: commands.map((command) => owned(command, owners)), originals, owners };
 }
 
 function isOfHold(command: Command) {
   return command.kind === 'capture' || command.kind === 'release' || command.kind === 'extend';
 }
 
-function owned(command: Command, owners: ReadonlyMap<Uuid, Uuid>): Command {
+function owned(command: Command, owners: ReadonlyMap<Uuid, Owned>): Command {
   switch (command.kind) {
     case 'capture':
     case 'release':
     case 'extend':
-      return { ...command, accountId: owners.get(command.holdId) };
+      return { ...command, accountId: owners.get(command.holdId)?.accountId };
     case 'void':
-      return { ...command, accountId: owners.get(command.grantId) };
+      return { ...command, accountId: owners.get(command.grantId)?.accountId };
     default:
       return command;
   }
+}
+
+export interface Locked {
+  readonly state: MutableState;
+  readonly subscriptions: readonly Subscription[];
+  /**
+   * Whether more is due than one database transaction books. Then the state is that of an earlier
+   * instant: what was due by then is to be committed, before the rest and the commands.
+   */
+  readonly settlesOnly: boolean;
 }
 
 /**
  * Begins the transaction, locks the accounts, and then reads everything else that can change: one
  * flight, and a second one where an account has grants or holds.
  */
-export async function lockState(
-  lane: Lane,
-  store: Store,
-  { commands, originals }: Resolved,
-): Promise<{ state: MutableState; subscriptions: readonly Subscription[] }> {
+export async function lockState(lane: Lane, store: Store, resolved: Resolved): Promise<Locked> {
+  const { commands, originals } = resolved;
   const accountIds = new Set(commands.flatMap(accountsNamed));
   for (const { entries } of originals.values()) {
     for (const { accountId, seq } of entries) if (seq !== null) accountIds.add(accountId);
@@ -98,19 +109,20 @@ export async function lockState(
   ];
   const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, toAccount(row)]));
   const now = toInstant(observed);
-  const funds = await loadFunds(lane, store, { commands, originals, accounts, now });
+  const funds = await loadFunds(lane, store, { ...resolved, accounts, now });
+  const { settleTo } = funds;
   const state = {
     store,
-    now,
+    now: settleTo ?? now,
     newId,
     accounts,
     grants: groupGrants(funds.grants),
-    unread: funds.unread,
+    pending: funds.pending,
     holds: groupByAccount(funds.holds),
     keys: toKeys(observed, keys),
     holdKeys: new Map(funds.holds.map((hold) => [hold.key, hold])),
     names: names === undefined ? new Map() : toNames(names),
     originals,
   };
-  return { state, subscriptions: toSubscriptions(observed) };
+  return { state, subscriptions: toSubscriptions(observed), settlesOnly: settleTo !== undefined };
 }
