@@ -1,8 +1,8 @@
 import { uncovered } from './book.js';
 import { mismatch, missingAccount, posted, refused, replay, unusable } from './checks.js';
 import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
-import { refuse } from './errors.js';
-import { leaveOf, sumOf, takeFrom, usableParts } from './funds.js';
+import { type Refusal, refuse } from './errors.js';
+import { leaveOf, OPEN_HOLDS_MAX, sumOf, takeFrom, usableParts } from './funds.js';
 import { availableOf, endedHold, fundsOf } from './kept.js';
 import type { Account, Hold, Part } from './model.js';
 import { type Changes, type Decision, instantOf, NO_CHANGES, type State } from './state.js';
@@ -24,6 +24,7 @@ export function decideHold(state: State, command: HoldCommand): Decision {
   const funds = fundsOf(state, account, now);
   const available = availableOf(state, funds, now);
   if (available < amount) return refused(uncovered(amount, available));
+  if (account.openHolds >= OPEN_HOLDS_MAX) return refused(tooManyHolds());
   const hold: Hold = {
     id,
     accountId,
@@ -177,6 +178,13 @@ function findHold(
   if (hold !== undefined && account !== undefined) return { hold, account };
   const message = "There is no such hold in this store. Check the hold's id.";
   return refused(refuse('hold_not_found', message));
+}
+
+function tooManyHolds(): Refusal {
+  const message =
+    `The account has ${OPEN_HOLDS_MAX} open holds, the most it can have. ` +
+    'Capture or release some, or try again once some have expired.';
+  return refuse('hold_limit_reached', message);
 }
 
 function notOpen({ status }: Hold): Decision {

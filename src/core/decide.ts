@@ -14,7 +14,7 @@ import {
 import { decideCapture, decideExtend, decideHold, decideRelease } from './decide-holds.js';
 import { decideReverse } from './decide-reverse.js';
 import { refuse } from './errors.js';
-import { endOf } from './funds.js';
+import { endOf, OPEN_GRANTS_MAX } from './funds.js';
 import { fundsOf } from './kept.js';
 import type { Account, Grant } from './model.js';
 import { type Decision, instantOf, NO_CHANGES, nameOwnerKey, type State } from './state.js';
@@ -132,6 +132,12 @@ function decideCredit(state: State, draft: Draft, terms: GrantTerms | undefined)
     return refused(refuse('validation_error', message, 'expires_at'));
   }
   const { accountId, amount } = draft.postings[0]!;
+  if (changes.accounts.some(({ openGrants }) => openGrants >= OPEN_GRANTS_MAX)) {
+    const message =
+      `The account has ${OPEN_GRANTS_MAX} grants with something left, the most it can have. ` +
+      'Credit it without terms, or once some are used up, voided or expired.';
+    return refused(refuse('grant_limit_reached', message));
+  }
   const grant: Grant = {
     id: terms.grantId,
     accountId,

@@ -38,6 +38,8 @@ export const ERROR_TABLE = [
   row('unbalanced_transaction', 422, 'invalid_request_error', 'Debits differ from credits'),
   row('insufficient_balance', 422, 'invalid_request_error', 'The balance does not cover it'),
   row('balance_limit_exceeded', 422, 'invalid_request_error', 'The balance would be too large'),
+  row('grant_limit_reached', 422, 'invalid_request_error', 'The account has too many grants'),
+  row('hold_limit_reached', 422, 'invalid_request_error', 'The account has too many holds'),
   row('overloaded', 503, 'api_error', 'The server has too much queued'),
   row('unavailable', 503, 'api_error', 'The database cannot be reached'),
   row('internal_error', 500, 'api_error', 'The server failed'),

@@ -31,6 +31,13 @@ export interface Position {
   readonly expiringNext: { readonly amount: bigint; readonly at: number } | null;
 }
 
+/**
+ * How many grants and holds of an account can be open at once. What ends at one instant is booked
+ * in one database transaction, which must stay within the time that a statement has.
+ */
+export const OPEN_GRANTS_MAX = 50_000;
+export const OPEN_HOLDS_MAX = 50_000;
+
 const POOL_PRIORITY = 50;
 
 type Rank = Pick<Grant, 'priority' | 'expiresAt' | 'category' | 'effectiveAt' | 'createdAt' | 'id'>;
