@@ -31,8 +31,16 @@ alter table tallystick.grants
 drop index tallystick.grants_open;
 create index grants_use on tallystick.grants (store_id, account_id, free, priority, expires_at,
   (category = 'paid'), effective_at, created_at, grant_id) where open;
-drop index tallystick.grants_due;
-create index grants_due on tallystick.grants (store_id, expires_at) where free;
 drop index tallystick.holds_open;
 create index holds_open on tallystick.holds (store_id, account_id, expires_at)
   where status = 'open';
+
+drop index tallystick.grants_due;
+create index grants_due on tallystick.grants (store_id, expires_at) where free;
+
+-- The condition on the amount is always true: the search for what is due in a store states it and
+-- nothing else does, so that no look-up in one account is planned with this index, which would
+-- lead it through all that is due in the store.
+drop index tallystick.holds_due;
+create index holds_due on tallystick.holds (store_id, expires_at)
+  where status = 'open' and amount > 0;

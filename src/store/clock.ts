@@ -44,7 +44,8 @@ export async function readClockOf(db: Db, storeId: Uuid): Promise<{ now: number;
 /**
  * The accounts on which something has fallen due: a hold or a grant has ended, or the end of a
  * grant is near and has not been announced. An ended grant of which holds keep all is not free:
- * it would be found in vain until they end, and then they are what has fallen due.
+ * it would be found in vain until they end, and then they are what has fallen due. The condition
+ * on the amount is always true: it admits the index of what is due in a whole store.
  */
 export async function findDueAccounts(
   db: Db,
@@ -58,7 +59,8 @@ export async function findDueAccounts(
         where store_id = $1 and open and announced_at is null
           and expires_at > $2::timestamptz and expires_at <= $3::timestamptz
       union select account_id from tallystick.holds
-        where store_id = $1 and status = 'open' and expires_at <= $2::timestamptz
+        where store_id = $1 and status = 'open' and amount > 0
+          and expires_at <= $2::timestamptz
       limit $4`,
     [storeId, new Date(now).toISOString(), new Date(announceUntil).toISOString(), limit],
   );

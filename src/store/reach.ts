@@ -39,7 +39,18 @@ export interface Bounds {
 }
 
 const ORDER = `priority, expires_at, category = 'paid', effective_at, created_at, grant_id`;
-const OWN_GRANTS = `tallystick.grants where store_id = $1 and account_id = reach.id and open`;
+
+/**
+ * An account's open grants that meet a condition, along the index of the order of use, whose
+ * columns the condition is on. Asking for that order and for a limit, though it cuts nothing off,
+ * leaves the planner no other index: one by store and transaction looks as good to it where a store
+ * has few accounts, and leads through all that the store has.
+ */
+const own = (condition: string, limit: string) => `(
+      select * from tallystick.grants
+      where store_id = $1 and account_id = reach.id and open and ${condition}
+      order by ${ORDER} limit ${limit}
+    )`;
 const ENDED_HOLDS = `tallystick.holds
             where store_id = $1 and account_id = reach.id and status = 'open'
               and expires_at <= reach.until
@@ -47,6 +58,8 @@ const ENDED_HOLDS = `tallystick.holds
 const REACHES = `unnest($2::uuid[], $3::numeric[], $4::timestamptz[], $5::timestamptz[],
           $6::timestamptz[]) as reach (id, taken, at, until, announce_until)`;
 
+/** A limit that cuts nothing off. */
+const ALL = Number.MAX_SAFE_INTEGER;
 const WALKED = 'walked';
 const ENDED = 'ended';
 
@@ -60,25 +73,21 @@ const REACHED = `select ${GRANT_COLUMNS}, '${WALKED}' as how from ${REACHES}
       select *, coalesce(sum(remaining - held) filter (
           where effective_at <= reach.at and (expires_at <= reach.until) is not true)
         over (order by ${ORDER} rows between unbounded preceding and 1 preceding), 0) as before
-      from (
-        select * from ${OWN_GRANTS} and free and effective_at <= reach.until
-          and (expires_at <= reach.at) is not true
-        order by ${ORDER} limit $9
-      ) as own
+      from ${own('free and effective_at <= reach.until and (expires_at <= reach.at) is not true', '$9')}
+        as own
     ) as placed
     where before < reach.taken
     union all
     select ${GRANT_COLUMNS}, '${ENDED}' from ${REACHES}
     cross join lateral (
-      select * from ${OWN_GRANTS} and free and expires_at <= reach.until
+      select * from ${own('free and expires_at <= reach.until', '$12')} as own
       order by expires_at fetch first ($10) rows with ties
     ) as ended
     union all
     select ${GRANT_COLUMNS}, '-' from ${REACHES}
     cross join lateral (
-      select * from ${OWN_GRANTS} and announced_at is null and expires_at > reach.at
-        and expires_at <= reach.announce_until
-      order by expires_at limit $10
+      select * from ${own('expires_at > reach.at and expires_at <= reach.announce_until', '$12')} as own
+      where announced_at is null order by expires_at limit $10
     ) as near`;
 
 /** What commands name, and what the holds keep that they name or that have ended. */
@@ -122,6 +131,7 @@ export function findGrants(
       bounds.walked,
       bounds.due,
       plainArray(holdIds),
+      ALL,
     ],
   };
 }
@@ -227,7 +237,7 @@ export function findPending(
         select case when effective_at <= reach.until
             then (date_part('epoch', effective_at) * 1000)::bigint::text end as begins,
           sum(remaining - held) as amount
-        from ${OWN_GRANTS} and free and effective_at > reach.after
+        from ${own('free and effective_at > reach.after', '$5')} as own
         group by 1
       ) as p`,
     values: [
@@ -235,6 +245,7 @@ export function findPending(
       plainColumn(accounts, ({ accountId }) => accountId),
       plainColumn(accounts, ({ after }) => isoInstant(after)),
       plainColumn(accounts, ({ until }) => isoInstant(until)),
+      ALL,
     ],
   };
 }
