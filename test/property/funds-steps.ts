@@ -92,6 +92,7 @@ function credit(model: FundsModel, step: Extract<Step, { kind: 'credit' }>, at: 
     const ends = until ?? FOREVER;
     const life = { from, until, made: at, voided: false, ends };
     model.lots.push({ ...terms, ...life, id: step.id, account, left: amount });
+    model.tell(account);
   }
   const legs = [{ account, amount, draws: [], made }];
   model.transactions.push({ legs, reversed: false, reversal: false });
