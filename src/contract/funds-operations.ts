@@ -25,6 +25,7 @@ export const FUNDS_OPERATIONS = {
       'account_closed',
       'account_frozen',
       'insufficient_balance',
+      'hold_limit_reached',
     ],
   }),
   listHolds: operation({
@@ -117,6 +118,8 @@ export const FUNDS_OPERATIONS = {
       'unbalanced_transaction',
       'insufficient_balance',
       'balance_limit_exceeded',
+      'grant_limit_reached',
+      'hold_limit_reached',
     ],
   }),
   getClock: operation({

@@ -110,7 +110,7 @@ export const OPERATIONS = {
     body: wire.creditBody,
     answer: wire.transaction,
     status: 201,
-    errors: [...movementErrors, 'balance_limit_exceeded'],
+    errors: [...movementErrors, 'balance_limit_exceeded', 'grant_limit_reached'],
   }),
   debitAccount: operation({
     ...bare,

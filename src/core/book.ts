@@ -1,9 +1,10 @@
 import { AMOUNT_MAX } from './amount.js';
 import { type Refusal, refuse } from './errors.js';
-import { type Funds, sumOf, takeFrom, usableParts } from './funds.js';
+import { type Funds, takeFrom, usableParts } from './funds.js';
 import type { Uuid } from './id.js';
+import { availableOf, fundsOf } from './kept.js';
 import type { Account, Drawdown, Entry, Grant, Part, Posting, Transaction } from './model.js';
-import { type Changes, fundsOf, hasParts, type State } from './state.js';
+import { type Changes, hasParts, type State } from './state.js';
 
 /** A transaction that has passed every check but that of its funds. */
 export type Draft = Omit<Transaction, 'createdAt' | 'entries' | 'drawdowns'> & {
@@ -30,7 +31,7 @@ export function book(state: BookState, draft: Draft): Booked {
   return new Booking(state, draft).run();
 }
 
-type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds' | 'unread'>;
+type BookState = Pick<State, 'now' | 'accounts' | 'grants' | 'holds' | 'pending'>;
 
 class Booking {
   readonly #state: BookState;
@@ -117,10 +118,10 @@ class Booking {
     const needed = -amount - paid;
     if (needed === 0n) return undefined;
     // The credits are in the balance, and what they pay is not there to be drawn a second time.
-    const own = { ...account, balance: account.balance - paid };
-    const usable = usableParts(this.#funds(own), this.#createdAt);
-    const available = sumOf(usable);
+    const funds = this.#funds({ ...account, balance: account.balance - paid });
+    const available = availableOf(this.#state, funds, this.#createdAt);
     if (available < needed) return uncovered(-amount, available + paid);
+    const usable = usableParts(funds, this.#createdAt);
     for (const part of takeFrom(usable, needed)) this.#draw(line, part);
     return undefined;
   }
@@ -133,7 +134,11 @@ class Booking {
     this.#drawdowns.push({ line, grantId, amount });
     const opened = Number(remaining > 0n) - Number(grant.remaining > 0n);
     const account = this.#accounts.get(grant.accountId)!;
-    this.#accounts.set(account.id, { ...account, openGrants: account.openGrants + opened });
+    this.#accounts.set(account.id, {
+      ...account,
+      openGrants: account.openGrants + opened,
+      freeInGrants: account.freeInGrants - amount,
+    });
   }
 
   #grant(grantId: Uuid): Grant {
@@ -146,10 +151,13 @@ class Booking {
     throw new Error('A grant that is to be drawn from was not loaded.');
   }
 
-  #funds(account: Account): Funds {
-    const funds = fundsOf(this.#state, account);
-    if (this.#grants.size === 0) return funds;
-    return { ...funds, grants: funds.grants.map((grant) => this.#grants.get(grant.id) ?? grant) };
+  #funds(account: Account): Omit<Funds, 'holds'> {
+    const { grants, holds } = this.#state;
+    if (this.#grants.size === 0) return fundsOf(this.#state, account, this.#createdAt);
+    const own = new Map(grants.get(account.id));
+    for (const id of own.keys()) own.set(id, this.#grants.get(id) ?? own.get(id)!);
+    const changed = { grants: new Map([[account.id, own]]), holds };
+    return fundsOf(changed, account, this.#createdAt);
   }
 
   #transaction(): Transaction {

@@ -1,18 +1,11 @@
 import { uncovered } from './book.js';
 import { mismatch, missingAccount, posted, refused, replay, unusable } from './checks.js';
 import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
-import { refuse } from './errors.js';
-import { leaveOf, sumOf, takeFrom, usableParts } from './funds.js';
+import { type Refusal, refuse } from './errors.js';
+import { leaveOf, OPEN_HOLDS_MAX, sumOf, takeFrom, usableParts } from './funds.js';
+import { availableOf, endedHold, fundsOf } from './kept.js';
 import type { Account, Hold, Part } from './model.js';
-import { endedHold } from './settle.js';
-import {
-  type Changes,
-  type Decision,
-  fundsOf,
-  instantOf,
-  NO_CHANGES,
-  type State,
-} from './state.js';
+import { type Changes, type Decision, instantOf, NO_CHANGES, type State } from './state.js';
 
 /** Checks and sets aside in one step, so that parallel uses of unknown cost cannot overspend. */
 export function decideHold(state: State, command: HoldCommand): Decision {
@@ -28,9 +21,10 @@ export function decideHold(state: State, command: HoldCommand): Decision {
   if (blocked !== undefined) return blocked;
   const account = state.accounts.get(accountId)!;
   const now = instantOf(state, account);
-  const usable = usableParts(fundsOf(state, account), now);
-  const available = sumOf(usable);
+  const funds = fundsOf(state, account, now);
+  const available = availableOf(state, funds, now);
   if (available < amount) return refused(uncovered(amount, available));
+  if (account.openHolds >= OPEN_HOLDS_MAX) return refused(tooManyHolds());
   const hold: Hold = {
     id,
     accountId,
@@ -41,7 +35,7 @@ export function decideHold(state: State, command: HoldCommand): Decision {
     reference,
     key,
     fingerprint,
-    pins: takeFrom(usable, amount),
+    pins: takeFrom(usableParts(funds, now), amount),
     expiresAt: now + command.expiresInMs,
     createdAt: now,
     updatedAt: now,
@@ -66,14 +60,15 @@ export function decideCapture(state: State, command: CaptureCommand): Decision {
   const wanted = command.amount ?? (late ? hold.amount - hold.captured : hold.remaining);
   const ownParts = takeFrom(hold.pins, wanted);
   const excess = wanted - sumOf(ownParts);
-  const usable = excess > 0n ? usableParts(fundsOf(state, account), instantOf(state, account)) : [];
+  const now = instantOf(state, account);
+  const usable = excess > 0n ? usableParts(fundsOf(state, account, now), now) : [];
   const extraParts = takeFrom(usable, excess);
   const parts = [...ownParts, ...extraParts];
   const amount = sumOf(parts);
   if (amount === 0n || (amount < wanted && command.overage === 'refuse')) {
     return refused(uncovered(wanted, amount));
   }
-  const kept = afterCapture(found, amount, command.final, instantOf(state, account));
+  const kept = afterCapture(found, amount, command.final, now);
   const decision = posted(
     { ...state, accounts: new Map([...state.accounts, [account.id, kept.account]]) },
     captureDraft(state, command, hold, parts),
@@ -183,6 +178,13 @@ function findHold(
   if (hold !== undefined && account !== undefined) return { hold, account };
   const message = "There is no such hold in this store. Check the hold's id.";
   return refused(refuse('hold_not_found', message));
+}
+
+function tooManyHolds(): Refusal {
+  const message =
+    `The account has ${OPEN_HOLDS_MAX} open holds, the most it can have. ` +
+    'Capture or release some, or try again once some have expired.';
+  return refuse('hold_limit_reached', message);
 }
 
 function notOpen({ status }: Hold): Decision {

@@ -1,10 +1,10 @@
 import { missingAccount, posted, refused, replayOrOwn, unusable } from './checks.js';
 import { keyOf, type ReverseCommand } from './command.js';
 import { refuse } from './errors.js';
-import { freeOf } from './funds.js';
+import { freeOf, freeOfPool } from './funds.js';
 import type { Uuid } from './id.js';
 import type { Account, Entry, Part, Posting, Transaction } from './model.js';
-import { type Decision, fundsOf, type State } from './state.js';
+import type { Decision, State } from './state.js';
 
 /** Posts the opposite of a whole transaction, once (contract section 2.6). */
 export function decideReverse(state: State, command: ReverseCommand): Decision {
@@ -90,9 +90,10 @@ function shortOf(
   account: Account,
   needed: ReadonlyMap<Uuid | null, bigint>,
 ): Decision | undefined {
-  const funds = fundsOf(state, account);
+  const grants = state.grants.get(account.id);
   for (const [grantId, amount] of needed) {
-    const free = freeOf(funds, grantId);
+    const grant = grantId === null ? undefined : grants?.get(grantId);
+    const free = grant === undefined ? freeOfPool(account) : freeOf(grant);
     if (amount <= 0n || amount <= free) continue;
     const message = `Insufficient balance: ${amount} to take back, ${free} of it left unused.`;
     return refused(refuse('insufficient_balance', message, 'transaction_id'));

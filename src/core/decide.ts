@@ -14,16 +14,10 @@ import {
 import { decideCapture, decideExtend, decideHold, decideRelease } from './decide-holds.js';
 import { decideReverse } from './decide-reverse.js';
 import { refuse } from './errors.js';
-import { endOf } from './funds.js';
+import { endOf, OPEN_GRANTS_MAX } from './funds.js';
+import { fundsOf } from './kept.js';
 import type { Account, Grant } from './model.js';
-import {
-  type Decision,
-  fundsOf,
-  instantOf,
-  NO_CHANGES,
-  nameOwnerKey,
-  type State,
-} from './state.js';
+import { type Decision, instantOf, NO_CHANGES, nameOwnerKey, type State } from './state.js';
 
 /**
  * Decides one command on locked and settled state: pure, total and without clock or I/O. The
@@ -79,6 +73,7 @@ function decideOpen(state: State, command: OpenCommand): Decision {
     updatedAt: now,
     postedAt: now,
     held: 0n,
+    freeInGrants: 0n,
     openGrants: 0,
     openHolds: 0,
     hasGrants: false,
@@ -144,12 +139,19 @@ function decideCredit(state: State, draft: Draft, terms: GrantTerms | undefined)
     return refused(refuse('validation_error', message, 'expires_at'));
   }
   const { accountId, amount } = draft.postings[0]!;
+  if (changes.accounts.some(({ openGrants }) => openGrants >= OPEN_GRANTS_MAX)) {
+    const message =
+      `The account has ${OPEN_GRANTS_MAX} grants with something left, the most it can have. ` +
+      'Credit it without terms, or once some are used up, voided or expired.';
+    return refused(refuse('grant_limit_reached', message));
+  }
   const grant: Grant = {
     id: terms.grantId,
     accountId,
     transactionId: transaction.id,
     amount,
     remaining: amount,
+    held: 0n,
     priority: terms.priority,
     category: terms.category,
     effectiveAt,
@@ -160,6 +162,7 @@ function decideCredit(state: State, draft: Draft, terms: GrantTerms | undefined)
   };
   const accounts = changes.accounts.map((account) => ({
     ...account,
+    freeInGrants: account.freeInGrants + amount,
     openGrants: account.openGrants + 1,
     hasGrants: true,
   }));
@@ -207,7 +210,7 @@ function decideSettle(state: State, { accountId, aheadMs }: SettleCommand): Deci
   const account = state.accounts.get(accountId);
   if (account === undefined) return missingAccount(state, [accountId])!;
   const now = instantOf(state, account);
-  const near = fundsOf(state, account).grants.filter(
+  const near = fundsOf(state, account, now).grants.filter(
     ({ announcedAt, expiresAt, voidedAt, remaining }) =>
       announcedAt === null &&
       voidedAt === null &&

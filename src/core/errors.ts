@@ -38,6 +38,8 @@ export const ERROR_TABLE = [
   row('unbalanced_transaction', 422, 'invalid_request_error', 'Debits differ from credits'),
   row('insufficient_balance', 422, 'invalid_request_error', 'The balance does not cover it'),
   row('balance_limit_exceeded', 422, 'invalid_request_error', 'The balance would be too large'),
+  row('grant_limit_reached', 422, 'invalid_request_error', 'The account has too many grants'),
+  row('hold_limit_reached', 422, 'invalid_request_error', 'The account has too many holds'),
   row('account_busy', 503, 'api_error', 'The account is locked by another transaction'),
   row('secret_unreadable', 503, 'api_error', 'The signing secret cannot be decrypted'),
   row('overloaded', 503, 'api_error', 'The server has too much queued'),

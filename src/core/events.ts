@@ -1,5 +1,6 @@
 import { formatId, type Uuid } from './id.js';
 import type { Account, Entry, Grant, Store, Transaction } from './model.js';
+import { amountsOf, type Standing } from './standing.js';
 
 /**
  * What is told to webhook endpoints, derived from what a batch came to (contract section 3).
@@ -72,9 +73,9 @@ export type Happening =
   | {
       readonly kind: 'posted';
       readonly transaction: Transaction;
-      readonly accounts: readonly Account[];
+      readonly standings: readonly Standing[];
     }
-  | { readonly kind: 'restated'; readonly account: Account }
+  | { readonly kind: 'restated'; readonly standing: Standing }
   | { readonly kind: 'expiring'; readonly grant: Grant; readonly account: Account };
 
 /**
@@ -93,10 +94,10 @@ export function deriveEvents(
   for (const happening of happenings) {
     switch (happening.kind) {
       case 'posted':
-        tellTransaction(outbox, happening.transaction, happening.accounts);
+        tellTransaction(outbox, happening.transaction, happening.standings);
         break;
       case 'restated':
-        tellStatus(outbox, store, happening.account);
+        tellStatus(outbox, store, happening.standing);
         break;
       case 'expiring':
         tellExpiring(outbox, happening.grant, happening.account);
@@ -154,19 +155,20 @@ export function eventBody(
 function tellTransaction(
   outbox: Outbox,
   transaction: Transaction,
-  accounts: readonly Account[],
+  standings: readonly Standing[],
 ): void {
-  for (const account of accounts) {
+  for (const standing of standings) {
+    const { account } = standing;
     const { net, last } = movementOf(transaction, account.id);
     if (net === 0n || last === undefined) continue;
     const type = typeOf(transaction, net);
     if (!outbox.wants(type)) continue;
-    const moved: Moved = { account, net, balanceAfter: last.balanceAfter! };
+    const moved: Moved = { ...standing, net };
     outbox.add(type, transaction.createdAt, account, last.seq!, payload(type, transaction, moved));
   }
 }
 
-/** The net of an account, and its newest line, whose balance is the one after the transaction. */
+/** The net of an account, and its newest line, whose place is that of the event. */
 function movementOf({ entries }: Transaction, accountId: Uuid) {
   let net = 0n;
   let last: Entry | undefined;
@@ -186,10 +188,8 @@ function typeOf({ operation }: Transaction, net: bigint): EventType {
   return net > 0n ? 'credits.granted' : 'credits.consumed';
 }
 
-interface Moved {
-  readonly account: Account;
+interface Moved extends Standing {
   readonly net: bigint;
-  readonly balanceAfter: bigint;
 }
 
 const OBJECTS: { readonly [Type in EventType]?: string } = {
@@ -202,7 +202,8 @@ const OBJECTS: { readonly [Type in EventType]?: string } = {
 
 /** The fields of contract 3.2; a reversal has two more, since its direction is not in its type. */
 function payload(type: EventType, transaction: Transaction, moved: Moved): object {
-  const { account, net, balanceAfter } = moved;
+  const { account, net } = moved;
+  const { balance, available } = amountsOf(moved);
   const { reversalOf } = transaction;
   return {
     id: formatId('transaction', transaction.id),
@@ -212,7 +213,8 @@ function payload(type: EventType, transaction: Transaction, moved: Moved): objec
     bucket_name: account.name,
     unit_label: account.unitLabel,
     amount_minor_units: (net < 0n ? -net : net).toString(),
-    balance_after_minor_units: balanceAfter.toString(),
+    balance_after_minor_units: balance,
+    available_after_minor_units: available,
     reference: transaction.reference,
     occurred_at: new Date(transaction.createdAt).toISOString(),
     ...(reversalOf === null
@@ -230,9 +232,11 @@ const STATUS_EVENTS = {
   closed: 'account.closed',
 } as const;
 
-function tellStatus(outbox: Outbox, store: Store, account: Account): void {
+function tellStatus(outbox: Outbox, store: Store, standing: Standing): void {
+  const { account } = standing;
   const type = STATUS_EVENTS[account.status];
   if (!outbox.wants(type)) return;
+  const { balance, available } = amountsOf(standing);
   const occurredAt = new Date(account.updatedAt).toISOString();
   outbox.add(type, account.updatedAt, account, account.version, {
     id: formatId('account', account.id),
@@ -242,7 +246,8 @@ function tellStatus(outbox: Outbox, store: Store, account: Account): void {
     bucket_name: account.name,
     unit_label: account.unitLabel,
     status: account.status,
-    balance_minor_units: account.balance.toString(),
+    balance_minor_units: balance,
+    available_minor_units: available,
     occurred_at: occurredAt,
   });
 }
@@ -275,6 +280,7 @@ export function sampleObject(type: 'credits.granted' | 'credits.consumed', now: 
     unit_label: 'credits',
     amount_minor_units: '100',
     balance_after_minor_units: '100',
+    available_after_minor_units: '100',
     reference: 'tallystick_test_event',
     occurred_at: new Date(now).toISOString(),
   };

@@ -10,8 +10,12 @@ export interface Funds {
   /** In the order of use. */
   readonly grants: readonly Grant[];
   readonly holds: readonly Hold[];
-  /** What remains of open grants that were not read, since what is asked for cannot reach them. */
-  readonly unread: bigint;
+}
+
+/** What will come into effect at an instant. */
+export interface Beginning {
+  readonly at: number;
+  readonly amount: bigint;
 }
 
 /** What can be said of an account's funds at an instant. */
@@ -26,6 +30,13 @@ export interface Position {
   /** The nearest expiry of something that is left. */
   readonly expiringNext: { readonly amount: bigint; readonly at: number } | null;
 }
+
+/**
+ * How many grants and holds of an account can be open at once. What ends at one instant is booked
+ * in one database transaction, which must stay within the time that a statement has.
+ */
+export const OPEN_GRANTS_MAX = 50_000;
+export const OPEN_HOLDS_MAX = 50_000;
 
 const POOL_PRIORITY = 50;
 
@@ -64,8 +75,18 @@ export function endOf(grant: Grant): number {
   return Math.min(grant.expiresAt ?? Infinity, grant.voidedAt ?? Infinity);
 }
 
+/** What no hold keeps of a grant. */
+export function freeOf({ remaining, held }: Grant): bigint {
+  return remaining - held;
+}
+
+/** What no hold keeps of the general pool: all that is neither held nor in grants. */
+export function freeOfPool({ balance, held, freeInGrants }: Account): bigint {
+  return balance - held - freeInGrants;
+}
+
 /** What open holds keep of each grant, and of the pool under null. */
-export function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
+function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
   const pinned = new Map<Uuid | null, bigint>();
   for (const { status, pins } of holds) {
     if (status !== 'open') continue;
@@ -76,33 +97,53 @@ export function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
   return pinned;
 }
 
-/** What can be used at an instant, part by part, in the order of use. */
-export function usableParts({ account, grants, holds, unread }: Funds, at: number): Part[] {
-  const pinned = pinnedBy(holds.filter((hold) => hold.expiresAt > at));
+/**
+ * What can be used at an instant, part by part, in the order of use, once all that was due by then
+ * has been settled. Of an account's grants, those that come last may be left out.
+ */
+export function usableParts({ account, grants }: Omit<Funds, 'holds'>, at: number): Part[] {
   const poolRank = rankOfPool(account);
   const parts: Part[] = [];
-  let pool = account.balance - unread - (pinned.get(null) ?? 0n);
   let poolPlace = -1;
   for (const grant of grants) {
-    pool -= grant.remaining;
     if (poolPlace < 0 && compareUse(poolRank, grant) < 0) poolPlace = parts.length;
-    if (grant.remaining === 0n || grant.effectiveAt > at || endOf(grant) <= at) continue;
-    const free = grant.remaining - (pinned.get(grant.id) ?? 0n);
+    if (grant.effectiveAt > at || endOf(grant) <= at) continue;
+    const free = freeOf(grant);
     if (free > 0n) parts.push({ grantId: grant.id, amount: free });
   }
+  const pool = freeOfPool(account);
   const place = poolPlace < 0 ? parts.length : poolPlace;
   if (pool > 0n) parts.splice(place, 0, { grantId: null, amount: pool });
   return parts;
 }
 
-/** How much of a grant, or of the pool under null, is kept by no hold. */
-export function freeOf({ account, grants, holds, unread }: Funds, grantId: Uuid | null): bigint {
-  const pinned = pinnedBy(holds).get(grantId) ?? 0n;
-  if (grantId !== null) {
-    return (grants.find(({ id }) => id === grantId)?.remaining ?? 0n) - pinned;
+/**
+ * What is still to come at an instant.
+ *
+ * @param unread what comes into effect of grants that were left out.
+ */
+export function pendingAt(
+  grants: Iterable<Grant>,
+  unread: readonly Beginning[],
+  at: number,
+): bigint {
+  let pending = 0n;
+  for (const beginning of unread) if (beginning.at > at) pending += beginning.amount;
+  for (const grant of grants) if (grant.effectiveAt > at) pending += freeOf(grant);
+  return pending;
+}
+
+/** What is still to come, and what has ended at that instant and is yet to be settled. */
+export function unusableAt(
+  grants: readonly Grant[],
+  unread: readonly Beginning[],
+  at: number,
+): bigint {
+  let ended = 0n;
+  for (const grant of grants) {
+    if (endOf(grant) <= at && grant.effectiveAt <= at) ended += freeOf(grant);
   }
-  const inGrants = grants.reduce((sum, { remaining }) => sum + remaining, unread);
-  return account.balance - inGrants - pinned;
+  return ended + pendingAt(grants, unread, at);
 }
 
 export function sumOf(parts: Iterable<Part>): bigint {

@@ -48,6 +48,8 @@ export interface Account {
   readonly postedAt: number;
   /** What its open holds keep: part of the balance that is not available. */
   readonly held: bigint;
+  /** What its grants have that no hold keeps. */
+  readonly freeInGrants: bigint;
   /** How many of its grants have something left, and how many of its holds are open. */
   readonly openGrants: number;
   readonly openHolds: number;
@@ -134,6 +136,8 @@ export interface Grant {
   readonly transactionId: Uuid;
   readonly amount: bigint;
   readonly remaining: bigint;
+  /** What open holds keep of what remains. */
+  readonly held: bigint;
   /** 0 to 100; the lower is used first. */
   readonly priority: number;
   readonly category: GrantCategory;

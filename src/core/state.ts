@@ -1,5 +1,5 @@
 import type { Refusal } from './errors.js';
-import type { Funds } from './funds.js';
+import type { Beginning } from './funds.js';
 import type { Uuid } from './id.js';
 import {
   type Account,
@@ -19,13 +19,13 @@ export interface State {
   readonly newId: () => Uuid;
   readonly accounts: ReadonlyMap<Uuid, Account>;
   /**
-   * By account, in the order of use: those that a command names, and the open grants, or as many
-   * of them as the commands can reach.
+   * By account, in the order of use: those that have ended, those that a command names or that
+   * the holds here keep, and of all others as many as the commands can reach.
    */
   readonly grants: ReadonlyMap<Uuid, ReadonlyMap<Uuid, Grant>>;
-  /** By account: what remains of its other open grants. */
-  readonly unread: ReadonlyMap<Uuid, bigint>;
-  /** By account: the open holds, and those that a command names. */
+  /** By account: what comes into effect of its other grants. */
+  readonly pending: ReadonlyMap<Uuid, readonly Beginning[]>;
+  /** By account: the open holds that have ended, and those that a command names. */
   readonly holds: ReadonlyMap<Uuid, ReadonlyMap<Uuid, Hold>>;
   /** Who has a key already, of the keys that the batch's commands carry. */
   readonly keys: ReadonlyMap<string, KeyHolder>;
@@ -80,18 +80,6 @@ export function nameOwnerKey(customerId: string, name: string): string {
 /** Whether an account's funds are more than one pool. */
 export function hasParts(account: Account): boolean {
   return account.openGrants > 0 || account.openHolds > 0;
-}
-
-export function fundsOf(
-  state: Pick<State, 'grants' | 'holds' | 'unread'>,
-  account: Account,
-): Funds {
-  return {
-    account,
-    grants: [...(state.grants.get(account.id)?.values() ?? [])],
-    holds: [...(state.holds.get(account.id)?.values() ?? [])],
-    unread: state.unread.get(account.id) ?? 0n,
-  };
 }
 
 /** The instant at which things happen to an account: its time never runs backwards. */

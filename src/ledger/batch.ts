@@ -1,14 +1,17 @@
 import type { Command } from '../core/command.js';
 import { decide } from '../core/decide.js';
 import type { Happening } from '../core/events.js';
-import { compareUse } from '../core/funds.js';
+import { compareUse, pendingAt } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
+import { fundsOf, withKept } from '../core/kept.js';
 import type { Account, Grant, Hold, Transaction } from '../core/model.js';
 import { settle } from '../core/settle.js';
+import type { Standing } from '../core/standing.js';
 import {
   type Changes,
   type Decision,
   hasParts,
+  instantOf,
   type KeyHolder,
   nameOwnerKey,
   type State,
@@ -77,7 +80,7 @@ export class Batch {
   #settle(accountId: Uuid, freed = false): void {
     const account = this.#accounts.get(accountId);
     if (account === undefined || !hasParts(account)) return;
-    this.#apply(settle(this.#state, accountId, freed));
+    for (const changes of settle(this.#state, accountId, freed)) this.#apply(changes);
   }
 
   #settleVoid({ id, accountId }: Grant): void {
@@ -89,13 +92,8 @@ export class Batch {
     if (taken !== undefined) this.voids.set(id, taken.id);
   }
 
-  #apply({ transactions, accounts, grants, holds }: Changes): void {
-    for (const transaction of transactions) {
-      this.transactions.push(transaction);
-      this.happenings.push({ kind: 'posted', transaction, accounts });
-      const { id: transactionId, key, fingerprint } = transaction;
-      this.#keys.set(key, { transactionId, fingerprint });
-    }
+  #apply(given: Changes): void {
+    const { transactions, accounts, grants, holds } = withKept(this.#state, given);
     for (const account of accounts) this.#change(account);
     for (const grant of grants) this.#changeGrant(grant);
     for (const hold of holds) {
@@ -106,6 +104,20 @@ export class Batch {
       // A replay of its key answers with the hold as it is by then.
       this.#holdKeys.set(hold.key, hold);
     }
+    for (const transaction of transactions) {
+      this.transactions.push(transaction);
+      const standings = accounts.map((account) => this.#standing(account, transaction.createdAt));
+      this.happenings.push({ kind: 'posted', transaction, standings });
+      const { id: transactionId, key, fingerprint } = transaction;
+      this.#keys.set(key, { transactionId, fingerprint });
+    }
+  }
+
+  #standing(account: Account, at: number): Standing {
+    // What a hold keeps that has ended by then is not held any more.
+    const funds = fundsOf(this.#state, account, at);
+    const unread = this.#state.pending.get(account.id) ?? [];
+    return { account: funds.account, pending: pendingAt(funds.grants, unread, at) };
   }
 
   #change(account: Account): void {
@@ -116,7 +128,8 @@ export class Batch {
     this.#accounts.set(id, account);
     if (account.status !== before.status) {
       this.restated.set(id, account);
-      this.happenings.push({ kind: 'restated', account });
+      const standing = this.#standing(account, instantOf(this.#state, account));
+      this.happenings.push({ kind: 'restated', standing });
     }
     // What is written of an account is always its newest state.
     if (this.refunded.has(id) || isRefunded(before, account)) {
@@ -147,6 +160,7 @@ export class Batch {
 function isRefunded(before: Account, after: Account): boolean {
   return (
     after.held !== before.held ||
+    after.freeInGrants !== before.freeInGrants ||
     after.openGrants !== before.openGrants ||
     after.openHolds !== before.openHolds
   );

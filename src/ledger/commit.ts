@@ -90,31 +90,59 @@ export async function commitBatch(
 ): Promise<(Outcome | Busy)[]> {
   const { atomic = false, together = atomic, waitFor = [], onEvents = () => {} } = options;
   const resolved = await resolve(lane, store, commands);
-  const locked = await lockBatch(lane, store, resolved, waitFor);
-  const busy = busyOf(resolved, locked);
-  if (busy.size === commands.length || (together && busy.size > 0)) {
-    await lane.query('rollback');
-    const accountIds = [...locked.busy];
-    return commands.map(() => ({ kind: 'busy', accountIds }));
+  const batches: Batch[] = [];
+  for (;;) {
+    const locked = await lockBatch(lane, store, resolved, waitFor);
+    const busy = busyOf(resolved, locked);
+    if (busy.size === commands.length || (together && busy.size > 0)) {
+      await lane.query('rollback');
+      const accountIds = [...locked.busy];
+      return commands.map(() => ({ kind: 'busy', accountIds }));
+    }
+    const { state, settlesOnly } = await loadState(lane, store, resolved, locked);
+    const batch = new Batch(state);
+    batches.push(batch);
+    const decisions = settlesOnly ? [] : decideAll(batch, resolved.commands, busy, atomic);
+    const last = decisions.at(-1);
+    if (atomic && last?.kind === 'refused') {
+      await lane.query('rollback');
+      return [...decisions.slice(0, -1).map(() => UNDONE), last];
+    }
+    const subscriptions = toSubscriptions(locked.observed);
+    const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
+    await write(lane, store, batch, events);
+    if (events.length > 0) onEvents();
+    if (!settlesOnly) return outcomesOf(lane, store, batches, decisions);
   }
-  const batch = new Batch(await loadState(lane, store, resolved, locked));
+}
+
+/** Decides in order; where atomic, up to the first refusal. */
+function decideAll(
+  batch: Batch,
+  commands: readonly Command[],
+  busy: ReadonlyMap<Command, Busy>,
+  atomic: boolean,
+): (Decision | Busy)[] {
   const decisions: (Decision | Busy)[] = [];
-  for (const command of resolved.commands) {
+  for (const command of commands) {
     const decision = busy.get(command) ?? batch.decide(command);
     decisions.push(decision);
-    if (atomic && decision.kind === 'refused') {
-      await lane.query('rollback');
-      return [...decisions.slice(0, -1).map(() => UNDONE), decision];
-    }
+    if (atomic && decision.kind === 'refused') break;
   }
-  const subscriptions = toSubscriptions(locked.observed);
-  const events = deriveEvents(store, batch.happenings, subscriptions, newEventId);
-  await write(lane, store, batch, events);
-  if (events.length > 0) onEvents();
-  const found = await readFound(lane, store, batch, decisions);
+  return decisions;
+}
+
+/** Reads what outcomes tell beyond what was decided, once all is committed. */
+async function outcomesOf(
+  lane: Lane,
+  store: Store,
+  batches: readonly Batch[],
+  decisions: readonly (Decision | Busy)[],
+): Promise<(Outcome | Busy)[]> {
+  const found = await readFound(lane, store, batches.at(-1)!, decisions);
   const voided = decisions.flatMap((one) => (one.kind === 'grant' ? [one.grant.id] : []));
   const voids = await readVoids(lane, store.id, voided);
-  return decisions.map((decision) => toOutcome(decision, { found, voids }, batch));
+  return decisions.map((decision) => toOutcome(decision, { found, voids }, batches));
 }
 
 const NONE: ReadonlyMap<Command, Busy> = new Map();
@@ -197,7 +225,7 @@ interface Read {
 function toOutcome(
   decision: Decision | Busy,
   { found, voids }: Read,
-  batch: Batch,
+  batches: readonly Batch[],
 ): Outcome | Busy {
   switch (decision.kind) {
     case 'refused':
@@ -214,19 +242,21 @@ function toOutcome(
     case 'grant':
       return { kind: 'grant', grant: decision.grant, voided: voids.get(decision.grant.id) };
     case 'settled':
-      return settledOf(batch, decision.accountId, decision.changes.grants.length);
+      return settledOf(batches, decision.accountId, decision.changes.grants.length);
     default:
       return { kind: 'account', account: decision.account };
   }
 }
 
 /** What fell due on an account: the settling came before the command itself. */
-function settledOf(batch: Batch, accountId: Uuid, grantsAnnounced: number): Outcome {
-  const transactions = batch.transactions.filter(
+function settledOf(batches: readonly Batch[], accountId: Uuid, grantsAnnounced: number): Outcome {
+  const all = batches.flatMap((batch) => batch.transactions);
+  const transactions = all.filter(
     ({ operation, entries }) =>
       (operation === 'expire' || operation === 'void') && entries[0]?.accountId === accountId,
   );
-  const holdsExpired = [...batch.holds.values()].filter(
+  const holds = batches.flatMap((batch) => [...batch.holds.values()]);
+  const holdsExpired = holds.filter(
     (hold) => hold.accountId === accountId && hold.status === 'expired',
   ).length;
   return { kind: 'settled', transactions, holdsExpired, grantsAnnounced };

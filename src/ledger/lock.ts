@@ -11,7 +11,7 @@ import {
   toNames,
   toSchema,
 } from '../store/find.js';
-import { findOwners, groupByAccount, groupGrants, toOwners } from '../store/funds.js';
+import { findOwners, groupByAccount, groupGrants, type Owned, toOwners } from '../store/funds.js';
 import { awaitAccounts, findAccounts, lockAccounts, toAccount } from '../store/lock.js';
 import { checkSchema } from '../store/migrate.js';
 import type { MutableState } from './batch.js';
@@ -22,6 +22,8 @@ import { loadFunds } from './load-funds.js';
 export interface Resolved {
   readonly commands: readonly Command[];
   readonly originals: ReadonlyMap<Uuid, Transaction>;
+  /** Whose the holds and grants are that commands name, and of how much. */
+  readonly owners: ReadonlyMap<Uuid, Owned>;
 }
 
 /**
@@ -45,24 +47,26 @@ export async function resolve(
     originalIds.size === 0
       ? new Map<Uuid, Transaction>()
       : await readTransactions(lane, store.id, [...originalIds]);
-  if (holdIds.size === 0 && grantIds.size === 0) return { commands, originals };
+  if (holdIds.size === 0 && grantIds.size === 0) {
+    return { commands, originals, owners: new Map() };
+  }
   const { text, values } = findOwners(store.id, [...holdIds], [...grantIds]);
   const owners = toOwners(await lane.query(text, values));
-  return { commands: commands.map((command) => owned(command, owners)), originals };
+  return { commands: commands.map((command) => owned(command, owners)), originals, owners };
 }
 
 function isOfHold(command: Command) {
   return command.kind === 'capture' || command.kind === 'release' || command.kind === 'extend';
 }
 
-function owned(command: Command, owners: ReadonlyMap<Uuid, Uuid>): Command {
+function owned(command: Command, owners: ReadonlyMap<Uuid, Owned>): Command {
   switch (command.kind) {
     case 'capture':
     case 'release':
     case 'extend':
-      return { ...command, accountId: owners.get(command.holdId) };
+      return { ...command, accountId: owners.get(command.holdId)?.accountId };
     case 'void':
-      return { ...command, accountId: owners.get(command.grantId) };
+      return { ...command, accountId: owners.get(command.grantId)?.accountId };
     default:
       return command;
   }
@@ -136,26 +140,39 @@ function keysOf(commands: readonly Command[]): string[] {
   return commands.map(keyOf).filter((key) => key !== undefined);
 }
 
+/** What commands are decided on. */
+export interface Loaded {
+  readonly state: MutableState;
+  /**
+   * Whether more is due than one database transaction books. Then the state is that of an earlier
+   * instant: what was due by then is to be committed, before the rest and the commands.
+   */
+  readonly settlesOnly: boolean;
+}
+
 /** Reads of the locked accounts what else commands can touch, and puts the state together. */
 export async function loadState(
   lane: Lane,
   store: Store,
-  { commands, originals }: Resolved,
+  resolved: Resolved,
   { accounts, observed, names }: Locked,
-): Promise<MutableState> {
+): Promise<Loaded> {
+  const { commands, originals } = resolved;
   const now = toInstant(observed);
-  const funds = await loadFunds(lane, store, { commands, originals, accounts, now });
-  return {
+  const funds = await loadFunds(lane, store, { ...resolved, accounts, now });
+  const { settleTo } = funds;
+  const state = {
     store,
-    now,
+    now: settleTo ?? now,
     newId,
     accounts,
     grants: groupGrants(funds.grants),
-    unread: funds.unread,
+    pending: funds.pending,
     holds: groupByAccount(funds.holds),
     keys: toKeys(observed, keysOf(commands)),
     holdKeys: new Map(funds.holds.map((hold) => [hold.key, hold])),
     names: names === undefined ? new Map() : toNames(names),
     originals,
   };
+  return { state, settlesOnly: settleTo !== undefined };
 }

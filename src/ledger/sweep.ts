@@ -6,6 +6,7 @@ import { listStores } from '../store/directory.js';
 import { readNow } from '../store/read-funds.js';
 import type { Outcome } from './commit.js';
 import type { Ledger } from './ledger.js';
+import { SETTLED_MAX } from './load-funds.js';
 
 /**
  * Carries out what falls due while nobody asks: holds and grants that end, and the announcement
@@ -25,6 +26,9 @@ const REST_MS_MAX = 60_000;
 /** How long before its expiry a grant is announced, in milliseconds. */
 export const ANNOUNCE_AHEAD_MS_DEFAULT = 7 * 86_400_000;
 
+/** What an account came to that could not be settled. */
+const NONE = { transactions: [], holdsExpired: 0, grantsAnnounced: 0 };
+
 /** What a sweep came to. */
 export interface Settled {
   readonly accounts: number;
@@ -43,12 +47,18 @@ export async function sweepStore(ledger: Ledger, store: Store): Promise<Settled>
   let holdsExpired = 0;
   let grantsAnnounced = 0;
   for (let start = 0; start < due.length; start += SETTLE_CHUNK) {
-    const chunk = due.slice(start, start + SETTLE_CHUNK);
-    for (const outcome of await givingWay(ledger, () => settle(ledger, store, chunk))) {
-      if (outcome.kind !== 'settled') continue;
-      transactions.push(...outcome.transactions);
-      holdsExpired += outcome.holdsExpired;
-      grantsAnnounced += outcome.grantsAnnounced;
+    let chunk = due.slice(start, start + SETTLE_CHUNK);
+    while (chunk.length > 0) {
+      const outcomes = await givingWay(ledger, () => settle(ledger, store, chunk));
+      const isUnfinished: boolean[] = [];
+      for (const outcome of outcomes) {
+        const settled = outcome.kind === 'settled' ? outcome : NONE;
+        transactions.push(...settled.transactions);
+        holdsExpired += settled.holdsExpired;
+        grantsAnnounced += settled.grantsAnnounced;
+        isUnfinished.push(settled.grantsAnnounced >= SETTLED_MAX);
+      }
+      chunk = chunk.filter((_, index) => isUnfinished[index]);
     }
   }
   return { accounts: due.length, holdsExpired, grantsAnnounced, transactions };

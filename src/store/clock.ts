@@ -43,8 +43,9 @@ export async function readClockOf(db: Db, storeId: Uuid): Promise<{ now: number;
 
 /**
  * The accounts on which something has fallen due: a hold or a grant has ended, or the end of a
- * grant is near and has not been announced. An ended grant of which holds keep all is left out,
- * for it would be found in vain until they end; then they are what has fallen due.
+ * grant is near and has not been announced. An ended grant of which holds keep all is not free:
+ * it would be found in vain until they end, and then they are what has fallen due. The condition
+ * on the amount is always true: it admits the index of what is due in a whole store.
  */
 export async function findDueAccounts(
   db: Db,
@@ -52,17 +53,14 @@ export async function findDueAccounts(
   { now, announceUntil, limit }: { now: number; announceUntil: number; limit: number },
 ): Promise<Uuid[]> {
   const { rows } = await db.query(
-    `select account_id from tallystick.grants as g
-        where store_id = $1 and open and expires_at <= $2::timestamptz
-          and remaining > (select coalesce(sum((pin ->> 1)::numeric), 0)
-            from tallystick.holds as h cross join lateral jsonb_array_elements(h.pins) as pin
-            where h.store_id = $1 and h.account_id = g.account_id and h.status = 'open'
-              and h.expires_at > $2::timestamptz and pin ->> 0 = g.grant_id::text)
+    `select account_id from tallystick.grants
+        where store_id = $1 and free and expires_at <= $2::timestamptz
       union select account_id from tallystick.grants
         where store_id = $1 and open and announced_at is null
           and expires_at > $2::timestamptz and expires_at <= $3::timestamptz
       union select account_id from tallystick.holds
-        where store_id = $1 and status = 'open' and expires_at <= $2::timestamptz
+        where store_id = $1 and status = 'open' and amount > 0
+          and expires_at <= $2::timestamptz
       limit $4`,
     [storeId, new Date(now).toISOString(), new Date(announceUntil).toISOString(), limit],
   );

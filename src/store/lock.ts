@@ -4,7 +4,7 @@ import { plainArray, type Statement } from './db.js';
 
 export const SELECT_ACCOUNT = `select account_id, customer_id, name, unit_label, status, balance::text as balance,
   version::text as version, ${['created_at', 'updated_at', 'posted_at'].map((column) => epoch(column)).join(', ')},
-  held::text as held, open_grants, open_holds, has_grants, metadata
+  held::text as held, free_in_grants::text as free_in_grants, open_grants, open_holds, has_grants, metadata
   from tallystick.accounts`;
 
 /**
@@ -66,6 +66,7 @@ export interface AccountRow {
   updated_at: string;
   posted_at: string;
   held: string;
+  free_in_grants: string;
   open_grants: number;
   open_holds: number;
   has_grants: boolean;
@@ -85,6 +86,7 @@ export function toAccount(row: AccountRow): Account {
     updatedAt: Number(row.updated_at),
     postedAt: Number(row.posted_at),
     held: BigInt(row.held),
+    freeInGrants: BigInt(row.free_in_grants),
     openGrants: row.open_grants,
     openHolds: row.open_holds,
     hasGrants: row.has_grants,

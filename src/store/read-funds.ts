@@ -34,7 +34,6 @@ export async function readFunds(
     account,
     grants: row.grants.map(toGrant).sort(compareUse),
     holds: row.holds.map(toHold),
-    unread: 0n,
     // An account whose clock was set back lives on at its newest entry, as for every command.
     now: Math.max(toInstant({ rows }), account.postedAt),
   };

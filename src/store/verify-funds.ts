@@ -3,12 +3,6 @@ import { firstOfEach, nextPlace, UUID_MAX, UUID_MIN, type Walk } from './verify-
 
 /** What must hold of grants, drawdowns and holds, in the style of `verify-checks.ts`. */
 
-/** What open holds keep of a grant. */
-const PINNED = `(select coalesce(sum((pin ->> 1)::numeric), 0)
-        from tallystick.holds as h cross join lateral jsonb_array_elements(h.pins) as pin
-        where h.store_id = $1 and h.account_id = g.account_id and h.status = 'open'
-          and pin ->> 0 = g.grant_id::text)`;
-
 const accounts: Walk = {
   name: 'funds',
   place: ['account_id'],
@@ -17,8 +11,8 @@ const accounts: Walk = {
   next: nextPlace('accounts', ['account_id']),
   faults: `with judged as (
       select a.account_id, null::uuid as transaction_id, null::smallint as line, a.balance,
-        a.held, a.open_holds, a.open_grants, a.has_grants, h.kept, h.holds, h.kept_of_pool,
-        g.remaining, g.grants, exists (select from tallystick.grants as any_grant
+        a.held, a.open_holds, a.open_grants, a.has_grants, a.free_in_grants, h.kept, h.holds,
+        h.kept_of_pool, g.remaining, g.grants, g.free, exists (select from tallystick.grants as any_grant
           where any_grant.store_id = $1 and any_grant.account_id = a.account_id) as granted
       from tallystick.accounts as a
       cross join lateral (
@@ -29,7 +23,8 @@ const accounts: Walk = {
         where store_id = $1 and account_id = a.account_id and status = 'open'
       ) as h
       cross join lateral (
-        select coalesce(sum(remaining), 0) as remaining, count(*) as grants
+        select coalesce(sum(remaining), 0) as remaining, count(*) as grants,
+          coalesce(sum(remaining - held), 0) as free
         from tallystick.grants
         where store_id = $1 and account_id = a.account_id and remaining > 0
       ) as g
@@ -48,6 +43,12 @@ const accounts: Walk = {
         broken: 'open_grants <> grants',
         expected: 'grants',
         found: 'open_grants',
+      },
+      {
+        kind: 'free_in_grants_differs',
+        broken: 'free_in_grants <> free',
+        expected: 'free',
+        found: 'free_in_grants',
       },
       {
         kind: 'pool_negative',
@@ -76,9 +77,24 @@ const grants: Walk = {
   first: [UUID_MIN],
   last: [UUID_MAX],
   next: nextPlace('grants', ['grant_id']),
-  faults: `with judged as (
-      select g.transaction_id, g.account_id, null::smallint as line, g.amount, g.remaining,
-        least(g.expires_at, g.voided_at) as ended_at, a.posted_at, ${PINNED} as pinned,
+  // What holds keep is added up once for all grants of a range, and looked up there: each grant for
+  // itself would read all holds of its account.
+  faults: `with own as materialized (
+      select * from tallystick.grants
+      where store_id = $1 and grant_id > $2 and grant_id <= $3
+    ), kept as (
+      select jsonb_object_agg(grant_id, amount) from (
+        select pin ->> 0 as grant_id, sum((pin ->> 1)::numeric) as amount
+        from (select distinct account_id from own) as o
+        cross join lateral (select pins from tallystick.holds
+          where store_id = $1 and account_id = o.account_id and status = 'open' offset 0) as h
+        cross join lateral jsonb_array_elements(h.pins) as pin
+        where pin ->> 0 is not null group by 1
+      ) as pinned
+    ), judged as (
+      select g.transaction_id, g.account_id, null::smallint as line, g.amount, g.remaining, g.held,
+        least(g.expires_at, g.voided_at) as ended_at, a.posted_at,
+        coalesce(((select * from kept) ->> g.grant_id::text)::numeric, 0) as pinned,
         (select coalesce(sum(d.amount), 0) from tallystick.drawdowns as d
           where d.store_id = $1 and d.grant_id = g.grant_id) as drawn,
         (select sum(e.amount) from tallystick.entries as e join tallystick.transactions as t
@@ -92,9 +108,8 @@ const grants: Walk = {
             on t.store_id = $1 and t.transaction_id = d.transaction_id
           where d.store_id = $1 and d.transaction_id = g.void_transaction_id
             and d.grant_id = g.grant_id and t.operation = 'void') as void_linked
-      from tallystick.grants as g
+      from own as g
       left join tallystick.accounts as a on a.store_id = $1 and a.account_id = g.account_id
-      where g.store_id = $1 and g.grant_id > $2 and g.grant_id <= $3
     )
     ${firstOfEach([
       {
@@ -109,6 +124,12 @@ const grants: Walk = {
         broken: 'remaining <> amount - drawn',
         expected: 'amount - drawn',
         found: 'remaining',
+      },
+      {
+        kind: 'grant_held_differs',
+        broken: 'held <> pinned',
+        expected: 'pinned',
+        found: 'held',
       },
       {
         kind: 'grant_held_twice',

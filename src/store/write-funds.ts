@@ -11,11 +11,11 @@ import { isoInstant } from './write.js';
 export function insertGrants(storeId: Uuid, grants: readonly Grant[]): Statement {
   return {
     text: `insert into tallystick.grants (store_id, grant_id, account_id, transaction_id, amount,
-        remaining, priority, category, effective_at, expires_at, voided_at, announced_at,
+        remaining, held, priority, category, effective_at, expires_at, voided_at, announced_at,
         created_at)
       select $1, * from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::numeric[],
-        $7::smallint[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[],
-        $12::timestamptz[], $13::timestamptz[])`,
+        $7::numeric[], $8::smallint[], $9::text[], $10::timestamptz[], $11::timestamptz[],
+        $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])`,
     values: [
       storeId,
       plainColumn(grants, ({ id }) => id),
@@ -23,6 +23,7 @@ export function insertGrants(storeId: Uuid, grants: readonly Grant[]): Statement
       plainColumn(grants, ({ transactionId }) => transactionId),
       plainColumn(grants, ({ amount }) => amount),
       plainColumn(grants, ({ remaining }) => remaining),
+      plainColumn(grants, ({ held }) => held),
       plainColumn(grants, ({ priority }) => priority),
       plainColumn(grants, ({ category }) => category),
       plainColumn(grants, ({ effectiveAt }) => isoInstant(effectiveAt)),
@@ -36,17 +37,19 @@ export function insertGrants(storeId: Uuid, grants: readonly Grant[]): Statement
 
 export function updateGrants(storeId: Uuid, grants: readonly Grant[]): Statement {
   return {
-    text: `update tallystick.grants as g set remaining = v.remaining, voided_at = v.voided_at,
-        announced_at = v.announced_at
+    text: `update tallystick.grants as g set remaining = v.remaining, held = v.held,
+        voided_at = v.voided_at, announced_at = v.announced_at
       from (
-        select * from unnest($2::uuid[], $3::numeric[], $4::timestamptz[], $5::timestamptz[])
-        limit $6
-      ) as v (id, remaining, voided_at, announced_at)
+        select * from unnest($2::uuid[], $3::numeric[], $4::numeric[], $5::timestamptz[],
+          $6::timestamptz[])
+        limit $7
+      ) as v (id, remaining, held, voided_at, announced_at)
       where g.store_id = $1 and g.grant_id = v.id`,
     values: [
       storeId,
       plainColumn(grants, ({ id }) => id),
       plainColumn(grants, ({ remaining }) => remaining),
+      plainColumn(grants, ({ held }) => held),
       plainColumn(grants, ({ voidedAt }) => optional(voidedAt)),
       plainColumn(grants, ({ announcedAt }) => optional(announcedAt)),
       grants.length,
@@ -148,13 +151,14 @@ function pinsOf({ pins }: Hold) {
 export function updateFunds(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `update tallystick.accounts as a set balance = v.balance, version = v.version,
-        posted_at = v.posted_at, held = v.held, open_grants = v.open_grants,
-        open_holds = v.open_holds, has_grants = v.has_grants
+        posted_at = v.posted_at, held = v.held, free_in_grants = v.free_in_grants,
+        open_grants = v.open_grants, open_holds = v.open_holds, has_grants = v.has_grants
       from (
         select * from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[],
-          $6::numeric[], $7::integer[], $8::integer[], $9::boolean[])
-        limit $10
-      ) as v (id, balance, version, posted_at, held, open_grants, open_holds, has_grants)
+          $6::numeric[], $7::numeric[], $8::integer[], $9::integer[], $10::boolean[])
+        limit $11
+      ) as v (id, balance, version, posted_at, held, free_in_grants, open_grants, open_holds,
+        has_grants)
       where a.store_id = $1 and a.account_id = v.id`,
     values: [
       storeId,
@@ -163,6 +167,7 @@ export function updateFunds(storeId: Uuid, accounts: readonly Account[]): Statem
       plainColumn(accounts, ({ version }) => version),
       plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
       plainColumn(accounts, ({ held }) => held),
+      plainColumn(accounts, ({ freeInGrants }) => freeInGrants),
       plainColumn(accounts, ({ openGrants }) => openGrants),
       plainColumn(accounts, ({ openHolds }) => openHolds),
       plainColumn(accounts, ({ hasGrants }) => String(hasGrants)),

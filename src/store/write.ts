@@ -64,11 +64,11 @@ export function insertEntries(storeId: Uuid, transactions: readonly Transaction[
 export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Statement {
   return {
     text: `insert into tallystick.accounts (store_id, account_id, customer_id, name, name_key, unit_label,
-        status, balance, version, created_at, updated_at, posted_at, open_grants, has_grants,
-        metadata)
+        status, balance, version, created_at, updated_at, posted_at, free_in_grants, open_grants,
+        has_grants, metadata)
       select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::numeric[], $9::bigint[], $10::timestamptz[], $11::timestamptz[],
-        $12::timestamptz[], $13::integer[], $14::boolean[], $15::jsonb[])`,
+        $12::timestamptz[], $13::numeric[], $14::integer[], $15::boolean[], $16::jsonb[])`,
     values: [
       storeId,
       plainColumn(accounts, ({ id }) => id),
@@ -82,6 +82,7 @@ export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Sta
       plainColumn(accounts, ({ createdAt }) => isoInstant(createdAt)),
       plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
       plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
+      plainColumn(accounts, ({ freeInGrants }) => freeInGrants),
       plainColumn(accounts, ({ openGrants }) => openGrants),
       plainColumn(accounts, ({ hasGrants }) => String(hasGrants)),
       jsonColumn(accounts, ({ metadata }) => metadata),

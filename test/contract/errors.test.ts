@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OPERATIONS, type OperationName } from '../../src/contract/operations.js';
 import type { ErrorCode } from '../../src/core/errors.js';
-import { formatId } from '../../src/core/id.js';
+import { OPEN_GRANTS_MAX } from '../../src/core/funds.js';
+import { formatId, parseId } from '../../src/core/id.js';
 import { newId } from '../../src/ledger/ids.js';
 import { SCOPES } from '../../src/ledger/index.js';
 import {
@@ -174,6 +175,12 @@ const CASES: Record<CreditOperation, Partial<Record<ErrorCode, Case>>> = {
   creditAccount: {
     ...moving,
     balance_limit_exceeded: onAccount(opened(undefined, MAX), movement),
+    grant_limit_reached: async () => {
+      const id = await open();
+      const sql = 'update tallystick.accounts set open_grants = $2 where account_id = $1';
+      await database.engine.reader.query(sql, [parseId('account', id)!, OPEN_GRANTS_MAX]);
+      return { id, body: movement({ priority: 1 }) };
+    },
   },
   debitAccount: {
     ...moving,

@@ -220,7 +220,7 @@ describe('void, in order of precedence', () => {
 });
 
 test('an account without grants and holds is decided on its balance alone', () => {
-  const given = new Life({ account: account({ balance: 5n }), grants: [], holds: [], unread: 0n });
+  const given = new Life({ account: account({ balance: 5n }), grants: [], holds: [] });
   given.debit(NOW, 5n);
   expect(given.transactions[0]!.drawdowns).toEqual([]);
   expect(given.verdicts(NOW, holdCommand(1n))).toEqual(['insufficient_balance']);

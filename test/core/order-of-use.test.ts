@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { compareUse, sumOf, takeFrom, usableParts } from '../../src/core/funds.js';
 import { NOW, TABLES } from './order-of-use.js';
-import { ids } from './world.js';
-import { funds, textOf } from './world-funds.js';
+import { A, ids } from './world.js';
+import { funds, Life, textOf } from './world-funds.js';
 
 describe.each(Object.entries(TABLES))('%s', (_, rows) => {
   test.each(rows)('$title', ({ pool = 0n, grants, holds = [], at = NOW, take, expected }) => {
     for (const order of [grants, [...grants].reverse()]) {
-      const parts = usableParts(funds(pool, order, holds), at);
+      const life = new Life(funds(pool, order, holds));
+      // What has ended is no part before it is booked either; only holds must have ended first.
+      if (holds.length > 0) life.at(at, { kind: 'settle', accountId: A, aheadMs: 0 });
+      const parts = usableParts(life.funds, at);
       expect(textOf(takeFrom(parts, take ?? sumOf(parts)))).toBe(expected);
     }
   });

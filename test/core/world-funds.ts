@@ -6,7 +6,7 @@ import type {
   MoveCommand,
 } from '../../src/core/command.js';
 import type { Funds } from '../../src/core/funds.js';
-import { compareUse, type Position, positionOf } from '../../src/core/funds.js';
+import { compareUse, freeOf, type Position, positionOf, sumOf } from '../../src/core/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import type { Account, Grant, Hold, Part, Transaction } from '../../src/core/model.js';
 import type { Decision, KeyHolder } from '../../src/core/state.js';
@@ -25,6 +25,7 @@ export function grant(fields: Partial<Grant> = {}): Grant {
     transactionId: ids(150),
     amount,
     remaining: amount,
+    held: 0n,
     priority: 50,
     category: 'paid',
     effectiveAt: 20,
@@ -59,17 +60,22 @@ export function hold(fields: Partial<Hold> = {}): Hold {
 export function funds(pool: bigint, grants: readonly Grant[], holds: readonly Hold[] = []): Funds {
   const open = grants.filter(({ remaining }) => remaining > 0n);
   const kept = holds.filter(({ status }) => status === 'open');
+  const pins = kept.flatMap((one) => one.pins);
+  const own = grants.map((one) => ({
+    ...one,
+    held: sumOf(pins.filter(({ grantId }) => grantId === one.id)),
+  }));
   return {
     account: account({
       balance: grants.reduce((sum, { remaining }) => sum + remaining, pool),
       held: kept.reduce((sum, { remaining }) => sum + remaining, 0n),
+      freeInGrants: own.reduce((sum, one) => sum + freeOf(one), 0n),
       openGrants: open.length,
       openHolds: kept.length,
       hasGrants: grants.length > 0,
     }),
-    grants: [...grants].sort(compareUse),
+    grants: own.sort(compareUse),
     holds,
-    unread: 0n,
   };
 }
 
@@ -114,7 +120,7 @@ export class Life {
       accounts,
       grants,
       holds,
-      unread: new Map(),
+      pending: new Map(),
       keys,
       holdKeys,
       names: new Map(),
@@ -135,7 +141,6 @@ export class Life {
       account: this.account,
       grants: [...(this.grants.get(A)?.values() ?? [])],
       holds: [...(this.holds.get(A)?.values() ?? [])],
-      unread: 0n,
     };
   }
 

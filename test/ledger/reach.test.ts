@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compareUse, endOf } from '../../src/core/funds.js';
+import { type Beginning, compareUse, freeOf } from '../../src/core/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import type { Grant } from '../../src/core/model.js';
 import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
-import { holdCommand } from '../../src/ledger/requests.js';
-import { findGrants, type Reach, toGrants } from '../../src/store/funds.js';
+import { debitCommand, holdCommand, voidCommand } from '../../src/ledger/requests.js';
+import { findGrants, findPending, type Reach, toGrants, toPending } from '../../src/store/reach.js';
 import { insertGrants } from '../../src/store/write-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
@@ -17,6 +17,7 @@ const NOW = Date.parse('2026-03-01T00:00:00.000Z');
 const STORE = newId();
 const ACCOUNTS = 40;
 const GRANTS_MAX = 12;
+const PAGE = { limit: 100, after: undefined, before: undefined };
 
 /** Park and Miller's generator: enough for tests, and the same from the same seed. */
 function generator(seed: number): (below: number) => number {
@@ -31,35 +32,64 @@ function generator(seed: number): (below: number) => number {
 function randomGrant(accountId: Uuid, below: (below: number) => number): Grant {
   const near = () => NOW + (below(5) - 2) * 1000;
   const remaining = BigInt(below(4));
+  // Of what was voided nothing is left but what holds keep.
+  const voidedAt = below(6) === 0 ? near() : null;
+  const kept = BigInt(below(4));
   return {
     id: newId(),
     accountId,
     transactionId: newId(),
     amount: 10n,
     remaining,
+    held: voidedAt !== null || kept > remaining ? remaining : kept,
     priority: [10, 50][below(2)]!,
     category: below(2) === 0 ? 'paid' : 'promotional',
     effectiveAt: near(),
     expiresAt: below(3) === 0 ? null : near(),
-    voidedAt: below(6) === 0 ? near() : null,
-    announcedAt: null,
+    voidedAt,
+    announcedAt: below(3) === 0 ? near() : null,
     createdAt: near(),
   };
 }
 
-/** What must be read: all that has ended, and the usable in order until they cover the rest. */
-function expected(grants: readonly Grant[], { taken, at }: Reach) {
+const NAMED = { grantIds: [], holdIds: [], holdKeys: [], transactionIds: [] };
+
+/**
+ * What must be read: what can be used in order until it covers what is taken, whenever in the batch
+ * that is, what ends by then, and what is to be announced. What holds keep is left alone.
+ */
+function expected(grants: readonly Grant[], { taken, at, until, announceUntil }: Reach): Uuid[] {
   const open = grants.filter(({ remaining }) => remaining > 0n).sort(compareUse);
-  const read: Uuid[] = [];
+  const endsBy = ({ expiresAt }: Grant, instant: number) => (expiresAt ?? Infinity) <= instant;
   let covered = 0n;
-  let unread = 0n;
+  const read = open.filter((grant) => {
+    const near = grant.announcedAt === null && !endsBy(grant, at);
+    if (near && announceUntil !== null && endsBy(grant, announceUntil)) return true;
+    if (freeOf(grant) === 0n) return false;
+    return endsBy(grant, until);
+  });
   for (const grant of open) {
-    if (covered <= taken || endOf(grant) <= at) read.push(grant.id);
-    else unread += grant.remaining;
-    if (grant.effectiveAt <= at && endOf(grant) > at) covered += grant.remaining;
+    if (freeOf(grant) === 0n || grant.effectiveAt > until || endsBy(grant, at)) continue;
+    if (covered >= taken) break;
+    read.push(grant);
+    if (grant.effectiveAt <= at && !endsBy(grant, until)) covered += freeOf(grant);
   }
-  return { read: read.sort(), unread };
+  return [...new Set(read.map(({ id }) => id))].sort();
 }
+
+/** What comes into effect after an instant, each for itself by then, and together afterwards. */
+function beginnings(grants: readonly Grant[], after: number, until: number): Map<number, bigint> {
+  const begins = new Map<number, bigint>();
+  for (const grant of grants) {
+    if (grant.effectiveAt <= after || freeOf(grant) === 0n) continue;
+    const at = grant.effectiveAt > until ? Infinity : grant.effectiveAt;
+    begins.set(at, (begins.get(at) ?? 0n) + freeOf(grant));
+  }
+  return begins;
+}
+
+const asMap = (pending: readonly Beginning[] = []) =>
+  new Map(pending.map(({ at, amount }) => [at, amount]));
 
 onEngines((engine) => {
   describe('reading grants', () => {
@@ -70,30 +100,52 @@ onEngines((engine) => {
     });
     afterAll(() => database.drop());
 
-    test('goes as far as is taken, in the order of use, and says what it left', async () => {
-      const below = generator(seedOf(`reach on ${engine.name}`));
+    const below = generator(seedOf(`reach on ${engine.name}`));
+    const accounts = Array.from({ length: ACCOUNTS }, () => newId());
+    const grants = accounts.flatMap((id) =>
+      Array.from({ length: below(GRANTS_MAX) }, () => randomGrant(id, below)),
+    );
+    const ownOf = (accountId: Uuid) => grants.filter((grant) => grant.accountId === accountId);
+
+    test('goes as far as is taken, in the order of use', async () => {
       const { reader } = database.engine;
-      const accounts = Array.from({ length: ACCOUNTS }, () => newId());
-      const grants = accounts.flatMap((id) =>
-        Array.from({ length: below(GRANTS_MAX) }, () => randomGrant(id, below)),
-      );
       const insert = insertGrants(STORE, grants);
       await reader.query(insert.text, insert.values);
       for (let round = 0; round < 5; round++) {
-        const reaches = accounts.map((accountId) => ({
-          accountId,
-          taken: below(6) === 0 ? Infinity : BigInt(below(8)),
-          at: NOW + (below(3) - 1) * 1000,
-        }));
-        const { text, values } = findGrants(STORE, reaches, [], []);
+        const reaches = accounts.map((accountId): Reach => {
+          const at = NOW + (below(3) - 1) * 1000;
+          const taken = BigInt(below(6) === 0 ? 1_000 : below(8));
+          const announceUntil = below(3) === 0 ? at + below(3) * 1000 : null;
+          return { accountId, taken, at, until: at + below(2) * 1000, announceUntil };
+        });
+        const { text, values } = findGrants(STORE, reaches, NAMED, { walked: 64, due: 1_000 });
         const found = toGrants(await reader.query(text, values));
         for (const reach of reaches) {
-          const ofAccount = ({ accountId }: Grant) => accountId === reach.accountId;
-          const read = found.grants.filter(ofAccount);
-          const unread = found.unread.get(reach.accountId) ?? 0n;
-          const actual = { read: read.map(({ id }) => id).sort(), unread };
-          expect(actual).toEqual(expected(grants.filter(ofAccount), reach));
+          const read = [...found.grants.values()].filter(
+            (one) => one.accountId === reach.accountId,
+          );
+          const own = ownOf(reach.accountId);
+          expect(read.map(({ id }) => id).sort()).toEqual(expected(own, reach));
           for (const grant of read) expect(grants).toContainEqual(grant);
+        }
+      }
+    });
+
+    test('says what comes into effect, and when', async () => {
+      for (const [after, until] of [
+        [-9, -1],
+        [-1, 1],
+        [0, 0],
+      ] as const) {
+        const reaches = accounts.map((accountId) => {
+          return { accountId, after: NOW + after * 1000, until: NOW + until * 1000 };
+        });
+        const { text, values } = findPending(STORE, reaches);
+        const pending = toPending(await database.engine.reader.query(text, values));
+        for (const reach of reaches) {
+          const own = ownOf(reach.accountId);
+          const begins = beginnings(own, reach.after, reach.until);
+          expect(asMap(pending.get(reach.accountId))).toEqual(begins);
         }
       }
     });
@@ -166,6 +218,31 @@ onEngines((engine) => {
       ];
       const outcome = await ledger.post(store, { postings, ...fields() });
       expect(outcome).toMatchObject({ kind: 'transaction' });
+    });
+
+    test('is read however far a debit goes, and refused for what is there', async () => {
+      const ones = Array.from({ length: 101 }, () => 1n);
+      const accountId = await open(0n, ones.slice(0, 40));
+      for (const amount of ones.slice(40)) {
+        await ledger.credit(store, { accountId, amount, terms: { priority: 100 }, ...fields() });
+      }
+      expect(await drawn(accountId, 90n)).toHaveLength(90);
+      const more = await ledger.debit(store, { accountId, amount: 1_000n, ...fields() });
+      expect(JSON.stringify(more)).toContain('1000 needed, 11 available');
+      const one = await ledger.debit(store, { accountId, amount: 12n, ...fields() });
+      expect(JSON.stringify(one)).toContain('12 needed, 11 available');
+    });
+
+    test('is read for what a batch voids before it debits', async () => {
+      const accountId = await open(0n, [5n, 5n, 5n]);
+      const { items } = await ledger.funds.grants(store, accountId, undefined, PAGE);
+      const first = items.find(({ priority }) => priority === 60)!;
+      const outcomes = await ledger.executeAll(
+        store,
+        [voidCommand(first.id), debitCommand({ accountId, amount: 7n, ...fields() })],
+        false,
+      );
+      expect(outcomes.map(({ kind }) => kind)).toEqual(['grant', 'transaction']);
     });
 
     test('is reached by the debits of one batch together', async () => {

@@ -18,6 +18,7 @@ const GRANT = `update tallystick.grants set`;
 
 const DAMAGE: [kind: string, sql: string][] = [
   ['held_differs', 'update tallystick.accounts set held = held + 1'],
+  ['free_in_grants_differs', 'update tallystick.accounts set free_in_grants = free_in_grants + 1'],
   ['open_holds_differ', 'update tallystick.accounts set open_holds = open_holds + 1'],
   ['open_grants_differ', 'update tallystick.accounts set open_grants = open_grants + 1'],
   ['pool_negative', `${GRANT} amount = 9999, remaining = 9999`],
@@ -26,6 +27,7 @@ const DAMAGE: [kind: string, sql: string][] = [
   ['grant_without_credit', `${GRANT} account_id = gen_random_uuid()`],
   ['grant_remaining_differs', `${GRANT} remaining = remaining - 1`],
   ['grant_remaining_differs', `delete from tallystick.drawdowns where ${OF('capture')}`],
+  ['grant_held_differs', `${GRANT} held = held + 1`],
   ['grant_held_twice', `${GRANT} remaining = 0`],
   ['grant_expired_counted', `${GRANT} expires_at = '2001-01-01'`],
   ['hold_pins_differ', `update tallystick.holds set pins = '[]' where status = 'open'`],

@@ -41,7 +41,11 @@ const total = (draws: readonly Draw[]) => draws.reduce((sum, [, amount]) => sum 
 export const net = (lines: readonly bigint[]) => lines.reduce((sum, line) => sum + line, 0n);
 const least = (a: bigint, b: bigint) => (a < b ? a : b);
 
-type Account = { time: number; opened: number; history: [bigint, number][]; status: string };
+/** What is told of each movement: the balance and what is available right after it. */
+type Told = { balance: bigint; available: bigint };
+type Account = { time: number; opened: number; history: [bigint, number][]; told: Told[] } & {
+  status: string;
+};
 
 export class FundsModel {
   clock = 0;
@@ -52,7 +56,7 @@ export class FundsModel {
 
   open(): void {
     const { clock } = this;
-    this.accounts.push({ time: clock, opened: clock, history: [], status: 'active' });
+    this.accounts.push({ time: clock, opened: clock, history: [], told: [], status: 'active' });
   }
 
   copy(): FundsModel {
@@ -115,6 +119,21 @@ export class FundsModel {
     own.time = Math.max(own.time, tick);
     own.history.push([amount, own.time]);
     for (const [lot, size] of draws) if (lot !== null) this.lots[lot]!.left -= size;
+    this.tell(account);
+  }
+
+  /** Notes what the newest movement is told with, once all that it changes has changed. */
+  tell(account: number): void {
+    const own = this.accounts[account]!;
+    const holds = this.openHolds(account).filter((hold) => hold.until > own.time);
+    const pending = this.lots.reduce((sum, lot, index) => {
+      const isPending = lot.account === account && lot.from > own.time;
+      return isPending ? sum + this.free(account, index, holds) : sum;
+    }, 0n);
+    const balance = this.balance(account) - pending;
+    const held = holds.reduce((sum, hold) => sum + total(hold.pins), 0n);
+    const available = own.status === 'closed' ? 0n : balance - held;
+    own.told[own.history.length - 1] = { balance, available };
   }
 
   /** Moves an account by the lines of a transaction: credits take their places first. */
@@ -122,6 +141,10 @@ export class FundsModel {
     for (const line of lines) if (line > 0n) this.move(account, line, [], tick);
     for (const line of lines) if (line < 0n) this.move(account, line, [], tick);
     for (const [lot, size] of draws) if (lot !== null) this.lots[lot]!.left -= size;
+    // Of a transaction an account is told once, after its last line, and only where it moved.
+    const { told, history } = this.accounts[account]!;
+    for (let line = 1; line <= lines.length; line++) delete told[history.length - line];
+    if (net(lines) !== 0n) this.tell(account);
   }
 
   openHolds(account: number): Hold[] {

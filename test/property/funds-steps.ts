@@ -110,6 +110,7 @@ function credit(model: FundsModel, step: Extract<Step, { kind: 'credit' }>, at: 
     const ends = until ?? FOREVER;
     const life = { from, until, made: at, voided: false, ends, took: 0n };
     model.lots.push({ ...terms, ...life, id: step.id, account, left: amount });
+    model.tell(account);
   }
   const legs = [{ account, lines: [amount], draws: [], made }];
   model.transactions.push({ legs, reversed: false, reversal: false });

@@ -30,6 +30,7 @@ function account(balance: bigint, version: number): Account {
     updatedAt: 1,
     postedAt: 1,
     held: 0n,
+    freeInGrants: 0n,
     openGrants: 0,
     openHolds: 0,
     hasGrants: false,
@@ -61,7 +62,8 @@ function posted(
       balanceAfter,
     })),
   };
-  return { kind: 'posted', transaction, accounts: [...new Set(lines.map(([a]) => a))] };
+  const standings = [...new Set(lines.map(([a]) => a))].map((a) => ({ account: a, pending: 0n }));
+  return { kind: 'posted', transaction, standings };
 }
 
 describe('derived events', () => {
@@ -101,7 +103,8 @@ describe('derived events', () => {
   });
 
   test('of our own go to nobody who did not name them', () => {
-    const frozen: Happening = { kind: 'restated', account: { ...a, status: 'frozen' } };
+    const standing = { account: { ...a, status: 'frozen' } as const, pending: 0n };
+    const frozen: Happening = { kind: 'restated', standing };
     expect(derive([frozen])).toEqual([]);
     expect(derive([frozen], [...CREEM_EVENTS])).toEqual([]);
     expect(derive([frozen], [...OWN_EVENTS])[0]?.type).toBe('account.frozen');
