@@ -60,12 +60,12 @@ function rankOfPool(account: Account): Rank {
 }
 
 /** The first instant at which a grant can no longer be used; Infinity for never. */
-export function endOf(grant: Grant): number {
+export function endOf(grant: Pick<Grant, 'expiresAt' | 'voidedAt'>): number {
   return Math.min(grant.expiresAt ?? Infinity, grant.voidedAt ?? Infinity);
 }
 
 /** What open holds keep of each grant, and of the pool under null. */
-export function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
+export function pinnedBy(holds: Iterable<Pick<Hold, 'status' | 'pins'>>): Map<Uuid | null, bigint> {
   const pinned = new Map<Uuid | null, bigint>();
   for (const { status, pins } of holds) {
     if (status !== 'open') continue;
@@ -136,8 +136,20 @@ export function leaveOf(parts: Iterable<Part>, amount: bigint): Part[] {
   return rest;
 }
 
+/**
+ * As much of an account's funds as its position follows from: the grants that have ended, those
+ * that are still to come and those that end next, and all open holds.
+ */
+export interface Standing {
+  readonly account: Account;
+  readonly grants: Iterable<Ending>;
+  readonly holds: readonly Keeping[];
+}
+export type Ending = Pick<Grant, 'id' | 'remaining' | 'effectiveAt' | 'expiresAt' | 'voidedAt'>;
+export type Keeping = Pick<Hold, 'status' | 'remaining' | 'pins' | 'expiresAt'>;
+
 /** What an account has at an instant, whether or not anything due has been settled yet. */
-export function positionOf({ account, grants, holds }: Funds, at: number): Position {
+export function positionOf({ account, grants, holds }: Standing, at: number): Position {
   const live = holds.filter((hold) => hold.status === 'open' && hold.expiresAt > at);
   const pinned = pinnedBy(live);
   const held = live.reduce((sum, { remaining }) => sum + remaining, 0n);

@@ -3,15 +3,9 @@ import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store } from '../core/model.js';
 import { hasParts } from '../core/state.js';
 import type { Db } from '../store/db.js';
-import { type Listed, type Page, readAccount } from '../store/read.js';
-import {
-  listGrants,
-  listHolds,
-  readFunds,
-  readGrant,
-  readHold,
-  readNow,
-} from '../store/read-funds.js';
+import { type Page, readAccount } from '../store/read.js';
+import { type ListedAt, listGrants, listHolds, readGrant, readHold } from '../store/read-funds.js';
+import { readStanding, readStandingAt } from '../store/read-position.js';
 import { checkCursors, found, NO_ACCOUNT, NO_HOLD } from './lookup.js';
 
 /**
@@ -34,13 +28,21 @@ export class FundReads {
       const position = { balance, held: 0n, available: balance, pending: 0n, expiringNext: null };
       return { account, position };
     }
-    const funds = found(await readFunds(this.#db, store.id, id), NO_ACCOUNT);
-    return { account: funds.account, position: positionOf(funds, funds.now) };
+    const standing = found(await readStanding(this.#db, store.id, id), NO_ACCOUNT);
+    return { account: standing.account, position: positionOf(standing, standing.now) };
+  }
+
+  /**
+   * The balance that the account had at an instant, in milliseconds since the Unix epoch; of one
+   * to come, what it will be if nothing happens until then.
+   */
+  async balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
+    const standing = found(await readStandingAt(this.#db, store.id, id, at), NO_ACCOUNT);
+    return positionOf(standing, at).balance;
   }
 
   async hold(store: Store, id: Uuid): Promise<{ hold: Hold; now: number }> {
-    const hold = found(await readHold(this.#db, store.id, id), NO_HOLD);
-    return { hold, now: await readNow(this.#db, store.id) };
+    return found(await readHold(this.#db, store.id, id), NO_HOLD);
   }
 
   async holds(
@@ -48,14 +50,13 @@ export class FundReads {
     accountId: Uuid,
     status: string | undefined,
     page: Page<Uuid>,
-  ): Promise<Listed<Hold> & { now: number }> {
+  ): Promise<ListedAt<Hold>> {
     await this.#account(store, accountId);
     await checkCursors(page, async (id) => {
-      const hold = await readHold(this.#db, store.id, id);
-      return hold?.accountId === accountId;
+      const read = await readHold(this.#db, store.id, id);
+      return read?.hold.accountId === accountId;
     });
-    const now = await readNow(this.#db, store.id);
-    return { now, ...(await listHolds(this.#db, store.id, { accountId, status, now }, page)) };
+    return listHolds(this.#db, store.id, { accountId, status }, page);
   }
 
   async grants(
@@ -63,14 +64,13 @@ export class FundReads {
     accountId: Uuid,
     status: string | undefined,
     page: Page<Uuid>,
-  ): Promise<Listed<Grant> & { now: number }> {
+  ): Promise<ListedAt<Grant>> {
     await this.#account(store, accountId);
     await checkCursors(page, async (id) => {
       const grant = await readGrant(this.#db, store.id, id);
       return grant?.accountId === accountId;
     });
-    const now = await readNow(this.#db, store.id);
-    return { now, ...(await listGrants(this.#db, store.id, { accountId, status, now }, page)) };
+    return listGrants(this.#db, store.id, { accountId, status }, page);
   }
 
   async #account(store: Store, id: Uuid): Promise<Account> {

@@ -7,17 +7,18 @@ import { isoInstant } from './write.js';
 
 /** What the write path reads of grants and holds; touched only by accounts that have them. */
 
-const GRANT_COLUMNS = `grant_id, account_id, transaction_id, amount::text as amount,
+export const GRANT_COLUMNS = `grant_id, account_id, transaction_id, amount::text as amount,
     remaining::text as remaining, priority, category,
     ${['effective_at', 'expires_at', 'voided_at', 'announced_at', 'created_at'].map((column) => epoch(column)).join(', ')}`;
 
 export const SELECT_GRANT = `select ${GRANT_COLUMNS} from tallystick.grants`;
 
-export const SELECT_HOLD = `select hold_id, account_id, amount::text as amount,
+export const HOLD_COLUMNS = `hold_id, account_id, amount::text as amount,
     remaining::text as remaining, captured::text as captured, status, reference,
     idempotency_key, fingerprint, pins,
-    ${['expires_at', 'created_at', 'updated_at'].map((column) => epoch(column)).join(', ')}
-  from tallystick.holds`;
+    ${['expires_at', 'created_at', 'updated_at'].map((column) => epoch(column)).join(', ')}`;
+
+export const SELECT_HOLD = `select ${HOLD_COLUMNS} from tallystick.holds`;
 
 /** What a batch may take from an account whose funds are more than one pool. */
 export interface Reach {
@@ -179,7 +180,7 @@ export function toOwners(result: Result): Map<Uuid, Uuid> {
   return new Map(result.rows.map(({ id, account_id }) => [id, account_id]));
 }
 
-interface GrantRow {
+export interface GrantRow {
   grant_id: Uuid;
   account_id: Uuid;
   transaction_id: Uuid;
@@ -211,7 +212,7 @@ export function toGrant(row: GrantRow): Grant {
   };
 }
 
-interface HoldRow {
+export interface HoldRow {
   hold_id: Uuid;
   account_id: Uuid;
   amount: string;

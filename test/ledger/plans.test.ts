@@ -7,6 +7,8 @@ import { findNames, observe, readTransactions } from '../../src/store/find.js';
 import { findGrants, findHolds, findOwners, toGrants, toHold } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
 import * as read from '../../src/store/read.js';
+import { listGrants, listHolds, readHold } from '../../src/store/read-funds.js';
+import { readStanding, readStandingAt } from '../../src/store/read-position.js';
 import { updateBalances, updateStatuses } from '../../src/store/write.js';
 import { updateFunds, updateGrants, updateHolds } from '../../src/store/write-funds.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
@@ -43,6 +45,8 @@ interface Node {
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
   readonly 'Index Cond'?: string;
+  readonly 'Actual Rows'?: number;
+  readonly 'Actual Loops'?: number;
   readonly Plans?: Node[];
 }
 
@@ -205,7 +209,6 @@ onEngine(POSTGRES, (engine) => {
 
     test('so do pages and single reads', async () => {
       const { reader } = database.engine;
-      const row = (await read.readAccount(reader, store.id, account))!;
       const page = { limit: 10, after: undefined, before: undefined };
       const reads: [string, (db: Db) => Promise<unknown>][] = [
         ['readAccount', (db) => read.readAccount(db, store.id, account)],
@@ -219,10 +222,17 @@ onEngine(POSTGRES, (engine) => {
           (db) => read.listEntries(db, store.id, account, {}, { ...page, before: 50 }),
         ],
         [
+          'listEntries of a span',
+          (db) => read.listEntries(db, store.id, account, { from: 1e12, to: 2e12 }, page),
+        ],
+        [
+          'listEntries of a span before',
+          (db) => read.listEntries(db, store.id, account, { from: 1e12 }, { ...page, before: 50 }),
+        ],
+        [
           'findSeq',
           (db) => read.findSeq(db, store.id, account, { transactionId: transaction, line: 0 }),
         ],
-        ['readBalanceAt', (db) => read.readBalanceAt(db, store.id, row, Date.now() - 1e6)],
         ['readTransaction', (db) => read.readTransaction(db, store.id, transaction)],
         ['listByReference', (db) => read.listByReference(db, store.id, 'ref_7', page)],
         [
@@ -258,6 +268,60 @@ onEngine(POSTGRES, (engine) => {
       await surround(database.engine.reader, store);
       await database.engine.reader.query('analyze');
       await expectWholeKeys([...(await writes()), ...(await fundWrites())]);
+    });
+
+    test('reads of grants and holds find by whole keys where most stores are small', async () => {
+      const { reader } = database.engine;
+      const x = await uuidOf(reader, 'x7');
+      const page = { limit: 10, after: undefined, before: undefined };
+      const of = (status: string | undefined) => ({ accountId: account, status });
+      const reads: [string, (db: Db) => Promise<unknown>][] = [
+        ['readStanding', (db) => readStanding(db, store.id, account)],
+        ['readStandingAt', (db) => readStandingAt(db, store.id, account, Date.now() - 1e6)],
+        ['readHold', (db) => readHold(db, store.id, x)],
+        ...[undefined, 'active', 'pending', 'expired'].map(
+          (status): [string, (db: Db) => Promise<unknown>] => [
+            `listGrants ${status}`,
+            (db) => listGrants(db, store.id, of(status), page),
+          ],
+        ),
+        ...[undefined, 'open', 'expired'].map((status): [string, (db: Db) => Promise<unknown>] => [
+          `listHolds ${status}`,
+          (db) => listHolds(db, store.id, of(status), page),
+        ]),
+      ];
+      for (const [name, act] of reads) {
+        for (const { text, values } of await statementsOf(reader, act)) {
+          const { rows } = await reader.query(`explain (format json) ${text}`, values);
+          expectNarrow(rows[0]['QUERY PLAN'][0].Plan, name);
+        }
+      }
+    });
+
+    test('of an account with very many grants, a balance reads those that count', async () => {
+      const { reader } = database.engine;
+      const many = 5_000;
+      const rich = await uuidOf(reader, 'a9');
+      await reader.query(`insert into tallystick.grants (store_id, grant_id, account_id,
+          transaction_id, amount, remaining, priority, category, effective_at, expires_at,
+          created_at)
+        select '${store.id}', md5('m' || n)::uuid, '${rich}', md5('t' || n)::uuid, 10, 10, 50,
+          'paid', now(), now() + interval '1 day' + n * interval '1 second', now()
+        from generate_series(1, ${many}) as n`);
+      await reader.query('analyze tallystick.grants');
+      const reads: [string, (db: Db) => Promise<unknown>][] = [
+        ['readStanding', (db) => readStanding(db, store.id, rich)],
+        ['readStandingAt', (db) => readStandingAt(db, store.id, rich, Date.now())],
+      ];
+      for (const [name, act] of reads) {
+        const [sent] = await statementsOf(reader, act);
+        const explain = `explain (analyze, format json) ${sent!.text}`;
+        const { rows } = await reader.query(explain, sent!.values);
+        const read = [...walk(rows[0]['QUERY PLAN'][0].Plan)]
+          .filter((node) => node['Relation Name'] === 'grants')
+          .reduce((sum, node) => sum + node['Actual Rows']! * node['Actual Loops']!, 0);
+        expect(read, name).toBeLessThan(50);
+      }
     });
 
     test('the sweep reads what is due, and of its accounts the open holds', async () => {
