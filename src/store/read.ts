@@ -88,10 +88,20 @@ export async function listEntries(
   const where = new Where(storeId, 'entries.store_id');
   where.add('seq is not null and account_id =', accountId);
   if (side !== undefined) where.add(side === 'debit' ? 'amount <' : 'amount >', 0);
-  if (from !== undefined) where.add('entries.created_at >=', new Date(from).toISOString());
-  if (to !== undefined) where.add('entries.created_at <', new Date(to).toISOString());
   if (reference !== undefined) where.add('reference =', reference);
-  const select = `select transaction_id, line, account_id, amount::text as amount,
+  // A span of time is one of places; to look at each entry's time would be to read all later ones.
+  const spans: string[] = [];
+  for (const [name, instant, compared] of [
+    ['earlier', from, '>'],
+    ['inside', to, '<='],
+  ] as const) {
+    if (instant === undefined) continue;
+    const bound = where.value(new Date(instant).toISOString());
+    spans.push(halving(name, (time) => `${time} < ${bound}::timestamptz`));
+    where.also(`entries.seq ${compared} ${placeIn(name)}`);
+  }
+  const select = `${spans.length === 0 ? '' : `with recursive ${spans.join(', ')}`}
+    select transaction_id, line, account_id, amount::text as amount,
     seq::text as seq, balance_after::text as balance_after, ${epoch('created_at', 'entries')},
     reference, metadata
     from tallystick.entries join tallystick.transactions using (store_id, transaction_id)`;

@@ -47,6 +47,7 @@ interface Node {
   readonly 'Index Cond'?: string;
   readonly 'Actual Rows'?: number;
   readonly 'Actual Loops'?: number;
+  readonly 'Rows Removed by Filter'?: number;
   readonly Plans?: Node[];
 }
 
@@ -322,6 +323,40 @@ onEngine(POSTGRES, (engine) => {
           .reduce((sum, node) => sum + node['Actual Rows']! * node['Actual Loops']!, 0);
         expect(read, name).toBeLessThan(50);
       }
+    });
+
+    test('a span of long ago is found without the entries since', async () => {
+      const { reader } = database.engine;
+      const page = { limit: 10, after: undefined, before: undefined };
+      const long = await uuidOf(reader, 'a11');
+      await reader.query(`insert into tallystick.transactions
+        select '${store.id}', md5('l' || n)::uuid, 'credit', 'ref', 'long_' || n, md5('f')::uuid,
+          null, now() + n * interval '1 minute'
+        from generate_series(1, 20000) as n`);
+      await reader.query(`insert into tallystick.entries
+        select '${store.id}', md5('l' || n)::uuid, 0, '${long}', 1, n + 1000, 1,
+          now() + n * interval '1 minute'
+        from generate_series(1, 20000) as n`);
+      await reader.query(`update tallystick.accounts set version = 21000,
+          posted_at = now() + interval '20000 minutes' where account_id = '${long}'`);
+      await reader.query(`insert into tallystick.entries
+        select '${store.id}', md5('g' || n)::uuid, 0, '${long}', 1, n, 1, now()
+        from generate_series(101, 1000) as n`);
+      await reader.query('analyze');
+      const from = Date.now() + 3_600_000;
+      const [sent] = await statementsOf(reader, (db) =>
+        read.listEntries(db, store.id, long, { from, to: from + 3_600_000 }, page),
+      );
+      const explain = `explain (analyze, format json) ${sent!.text}`;
+      const { rows } = await reader.query(explain, sent!.values);
+      const seen = [...walk(rows[0]['QUERY PLAN'][0].Plan)]
+        .filter((node) => node['Relation Name'] === 'entries')
+        .reduce((sum, node) => {
+          const removed = node['Rows Removed by Filter'] ?? 0;
+          return sum + (node['Actual Rows']! + removed) * node['Actual Loops']!;
+        }, 0);
+      expect(seen).toBeGreaterThan(10);
+      expect(seen).toBeLessThan(200);
     });
 
     test('the sweep reads what is due, and of its accounts the open holds', async () => {
