@@ -2,9 +2,17 @@ import { type Position, positionOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store } from '../core/model.js';
 import { hasParts } from '../core/state.js';
+import { pendingAfter } from '../core/to-come.js';
 import type { Db } from '../store/db.js';
-import { type Page, readAccount } from '../store/read.js';
-import { type ListedAt, listGrants, listHolds, readGrant, readHold } from '../store/read-funds.js';
+import { type HistoryEntry, type Page, readAccount } from '../store/read.js';
+import {
+  type ListedAt,
+  listGrants,
+  listHolds,
+  readGrant,
+  readHold,
+  readToCome,
+} from '../store/read-funds.js';
 import { readStanding, readStandingAt } from '../store/read-position.js';
 import { checkCursors, found, NO_ACCOUNT, NO_HOLD } from './lookup.js';
 
@@ -71,6 +79,25 @@ export class FundReads {
       return grant?.accountId === accountId;
     });
     return listGrants(this.#db, store.id, { accountId, status }, page);
+  }
+
+  /**
+   * What of the posted balance was still to come right after each entry of an account, which are
+   * given newest first. An account that never had a grant pays nothing for it: none is looked for.
+   */
+  async pendingAfter(
+    store: Store,
+    accountId: Uuid,
+    entries: readonly HistoryEntry[],
+  ): Promise<bigint[]> {
+    const lines = entries.toReversed();
+    const [oldest] = lines;
+    // It is asked after the entries were read, so a grant that they tell of is known by now.
+    if (oldest === undefined || !(await this.#account(store, accountId)).hasGrants) {
+      return lines.map(() => 0n);
+    }
+    const span = { from: oldest.createdAt, to: entries[0]!.createdAt };
+    return pendingAfter(lines, await readToCome(this.#db, store.id, accountId, span)).reverse();
   }
 
   async #account(store: Store, id: Uuid): Promise<Account> {

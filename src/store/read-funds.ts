@@ -1,5 +1,6 @@
 import type { Uuid } from '../core/id.js';
 import type { Grant, Hold } from '../core/model.js';
+import type { ToCome } from '../core/to-come.js';
 import type { Db } from './db.js';
 import { MOMENT } from './find.js';
 import {
@@ -11,6 +12,7 @@ import {
   toGrant,
   toHold,
 } from './funds.js';
+import { epoch } from './lock.js';
 import { type Listed, type Page, pageOf, Where } from './read.js';
 
 /** Reads of grants and holds. */
@@ -100,4 +102,43 @@ function ofAccount(
   if (narrower !== undefined) where.also(narrower);
   where.add(`${statusSql} =`, status);
   return where;
+}
+
+/**
+ * What of an account's credits was still to come at some instant between two: each grant from the
+ * line that made it on, and what was taken back of it. None of it ever changes, so it may be read
+ * after the lines that it is to be set against.
+ *
+ * @param span instants in milliseconds since the Unix epoch, both inclusive.
+ */
+export async function readToCome(
+  db: Db,
+  storeId: Uuid,
+  accountId: Uuid,
+  span: { from: number; to: number },
+): Promise<ToCome[]> {
+  const { rows } = await db.query(
+    `select moved.seq::text as seq, moved.amount::text as amount, ${epoch('effective_at', 'g')}
+      from tallystick.grants as g
+      cross join lateral (
+        (select e.seq, g.amount from tallystick.entries as e
+          where e.store_id = $1 and e.transaction_id = g.transaction_id and e.account_id = $2
+            and e.amount > 0 limit 1)
+        union all
+        (select e.seq, -d.amount from tallystick.drawdowns as d
+          cross join lateral (
+            select seq, created_at from tallystick.entries
+            where store_id = $1 and transaction_id = d.transaction_id and line = d.line limit 1
+          ) as e
+          where d.store_id = $1 and d.grant_id = g.grant_id and e.created_at < g.effective_at)
+      ) as moved (seq, amount)
+      where g.store_id = $1 and g.account_id = $2 and g.effective_at > g.created_at
+        and g.effective_at > $3 and g.created_at <= $4`,
+    [storeId, accountId, new Date(span.from).toISOString(), new Date(span.to).toISOString()],
+  );
+  return rows.map((row) => ({
+    seq: Number(row.seq),
+    amount: BigInt(row.amount),
+    effectiveAt: Number(row.effective_at),
+  }));
 }

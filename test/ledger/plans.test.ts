@@ -7,7 +7,7 @@ import { findNames, observe, readTransactions } from '../../src/store/find.js';
 import { findGrants, findHolds, findOwners, toGrants, toHold } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
 import * as read from '../../src/store/read.js';
-import { listGrants, listHolds, readHold } from '../../src/store/read-funds.js';
+import { listGrants, listHolds, readHold, readToCome } from '../../src/store/read-funds.js';
 import { readStanding, readStandingAt } from '../../src/store/read-position.js';
 import { updateBalances, updateStatuses } from '../../src/store/write.js';
 import { updateFunds, updateGrants, updateHolds } from '../../src/store/write-funds.js';
@@ -276,9 +276,11 @@ onEngine(POSTGRES, (engine) => {
       const x = await uuidOf(reader, 'x7');
       const page = { limit: 10, after: undefined, before: undefined };
       const of = (status: string | undefined) => ({ accountId: account, status });
+      const span = { from: 1e12, to: 2e12 };
       const reads: [string, (db: Db) => Promise<unknown>][] = [
         ['readStanding', (db) => readStanding(db, store.id, account)],
         ['readStandingAt', (db) => readStandingAt(db, store.id, account, Date.now() - 1e6)],
+        ['readToCome', (db) => readToCome(db, store.id, account, span)],
         ['readHold', (db) => readHold(db, store.id, x)],
         ...[undefined, 'active', 'pending', 'expired'].map(
           (status): [string, (db: Db) => Promise<unknown>] => [

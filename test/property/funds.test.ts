@@ -146,6 +146,13 @@ async function expectSamePast(seen: Seen, { ledger, store }: Real): Promise<void
       [...own.keys()].map(async (at) => [at, await ledger.balanceAt(store, id, at)] as const),
     );
     expect(new Map(then)).toEqual(own);
+    const { items } = await ledger.entries(store, id, PAGE);
+    const pending = await ledger.funds.pendingAfter(store, id, items);
+    for (const [index, { balanceAfter, createdAt }] of items.entries()) {
+      if (items[index - 1]?.createdAt === createdAt) continue;
+      const shown = balanceAfter - pending[index]!;
+      expect(shown).toBe(await ledger.balanceAt(store, id, createdAt));
+    }
   }
 }
 
