@@ -24,14 +24,6 @@ const NOW = `(date_part('epoch', ${INSTANT}) * 1000)::bigint::text as now`;
 export const MOMENT = `moment as materialized (
     select ${INSTANT} as instant from tallystick.stores where store_id = $1)`;
 
-/** The store's own instant, or the clock's. */
-export function readClock(storeId: Uuid): Statement {
-  return {
-    text: `select ${NOW} from tallystick.stores where store_id = $1`,
-    values: [storeId],
-  };
-}
-
 /**
  * What a batch reads once the locks of the statements before are held, in one statement: the
  * instant, who has its keys already, and what the store's webhook endpoints want to be told. The
