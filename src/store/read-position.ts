@@ -81,8 +81,7 @@ const POSITION_AT = `with recursive ${PRESENT},
       where ${OWN} and seq = ${placeIn('found')} limit 1) as posted,
     ${linesOf(`${endedBy('$3')}
     union all select grant_id, ${LEFT} as remaining, effective_at, expires_at, voided_at
-      from tallystick.grants where ${OWN} and ${TO_COME} $3 and created_at <= $3
-        and coalesce(${END} > $3, true)`)}`;
+      from tallystick.grants where ${OWN} and ${TO_COME} $3 and created_at <= $3`)}`;
 
 /**
  * Reads what an account's position at an instant follows from: the posted balance is the one after
@@ -115,7 +114,7 @@ function toStanding(row: StandingRow, account: AccountRow) {
   const grants = row.grants === null ? [] : row.grants.split(',').map(toEnding);
   return {
     account: toAccount(account) as Account,
-    // One that is still to come can be the one that ends next as well.
+    // One that is still to come can also be the one that ends next, or have been voided.
     grants: [...new Map(grants.map((grant) => [grant.id, grant])).values()],
     holds: row.holds === null ? [] : row.holds.split('\n').map(toKeeping),
   };
