@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseId } from '../../src/core/id.js';
+import { Ledger } from '../../src/ledger/index.js';
+import type { Engine } from '../../src/store/db.js';
 import { Api, expectStatus, expectTransaction } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
@@ -122,5 +125,29 @@ onEngines((engine) => {
     // The expiry of what was left is a line of its own, before the last credit.
     expect(told).toEqual(['6', '998', '5', '5', '5', '5']);
     expect(balances).toEqual(['6', '5', '998', '5', '5', '5', '5']);
+  });
+
+  test('where there never was a grant, none is looked for', async () => {
+    const sent: string[] = [];
+    const { reader } = database.engine;
+    const noting: Engine = {
+      ...database.engine,
+      reader: {
+        query: (text, values) => {
+          sent.push(text);
+          return reader.query(text, values);
+        },
+      },
+      onLane: (work) => database.engine.onLane(work),
+      close: () => database.engine.close(),
+    };
+    const ledger = new Ledger(noting);
+    const accountId = parseId('account', id)!;
+    const page = { limit: 10, after: undefined, before: undefined };
+    const { items } = await ledger.entries(server.store, accountId, page);
+    expect(await ledger.funds.pendingAfter(server.store, accountId, items)).toEqual(
+      items.map(() => 0n),
+    );
+    expect(sent.filter((text) => text.includes('tallystick.grants'))).toEqual([]);
   });
 });
