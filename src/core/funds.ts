@@ -71,7 +71,7 @@ function rankOfPool(account: Account): Rank {
 }
 
 /** The first instant at which a grant can no longer be used; Infinity for never. */
-export function endOf(grant: Grant): number {
+export function endOf(grant: Pick<Grant, 'expiresAt' | 'voidedAt'>): number {
   return Math.min(grant.expiresAt ?? Infinity, grant.voidedAt ?? Infinity);
 }
 
@@ -86,7 +86,7 @@ export function freeOfPool({ balance, held, freeInGrants }: Account): bigint {
 }
 
 /** What open holds keep of each grant, and of the pool under null. */
-function pinnedBy(holds: Iterable<Hold>): Map<Uuid | null, bigint> {
+export function pinnedBy(holds: Iterable<Pick<Hold, 'status' | 'pins'>>): Map<Uuid | null, bigint> {
   const pinned = new Map<Uuid | null, bigint>();
   for (const { status, pins } of holds) {
     if (status !== 'open') continue;
@@ -181,9 +181,20 @@ export function leaveOf(parts: Iterable<Part>, amount: bigint): Part[] {
 export function availableOf({ status }: Account, balance: bigint, held: bigint): bigint {
   return status === 'closed' ? 0n : balance - held;
 }
+/**
+ * As much of an account's funds as its position follows from: the grants that have ended, those
+ * that are still to come and those that end next, and all open holds.
+ */
+export interface Basis {
+  readonly account: Account;
+  readonly grants: Iterable<Ending>;
+  readonly holds: readonly Keeping[];
+}
+export type Ending = Pick<Grant, 'id' | 'remaining' | 'effectiveAt' | 'expiresAt' | 'voidedAt'>;
+export type Keeping = Pick<Hold, 'status' | 'remaining' | 'pins' | 'expiresAt'>;
 
 /** What an account has at an instant, whether or not anything due has been settled yet. */
-export function positionOf({ account, grants, holds }: Funds, at: number): Position {
+export function positionOf({ account, grants, holds }: Basis, at: number): Position {
   const live = holds.filter((hold) => hold.status === 'open' && hold.expiresAt > at);
   const pinned = pinnedBy(live);
   const held = live.reduce((sum, { remaining }) => sum + remaining, 0n);

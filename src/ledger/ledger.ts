@@ -16,10 +16,8 @@ import {
   listEntries,
   type Page,
   readAccount,
-  readBalanceAt,
   readTransaction,
 } from '../store/read.js';
-import { readUnusableAt } from '../store/read-funds.js';
 import { AddressGuard } from './address.js';
 import { Batcher } from './batcher.js';
 import type { Outcome } from './commit.js';
@@ -176,15 +174,8 @@ export class Ledger {
   }
 
   /** The balance that the account had at an instant, in milliseconds since the Unix epoch. */
-  async balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
-    const account = await this.account(store, id);
-    const { reader } = this.engine;
-    // The wire's earliest instants are too early for the database to read.
-    if (at < account.createdAt) return 0n;
-    const posted =
-      at >= account.postedAt ? account.balance : await readBalanceAt(reader, store.id, account, at);
-    if (!account.hasGrants) return posted;
-    return posted - (await readUnusableAt(reader, store.id, id, at));
+  balanceAt(store: Store, id: Uuid, at: number): Promise<bigint> {
+    return this.funds.balanceAt(store, id, at);
   }
 
   /** The store's time, and whether it is real time that runs. */

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Uuid } from '../core/id.js';
 import type { Store, Transaction } from '../core/model.js';
-import { findDueAccounts } from '../store/clock.js';
+import { findDueAccounts, readClockOf } from '../store/clock.js';
 import { listStores } from '../store/directory.js';
-import { readNow } from '../store/read-funds.js';
 import type { Outcome } from './commit.js';
 import type { Ledger } from './ledger.js';
 import { SETTLED_MAX } from './load-funds.js';
@@ -40,7 +39,7 @@ export interface Settled {
 /** Settles everything that is due in a store at its own instant. */
 export async function sweepStore(ledger: Ledger, store: Store): Promise<Settled> {
   const { worker } = ledger.engine;
-  const now = await readNow(worker, store.id);
+  const { now } = await readClockOf(worker, store.id);
   const announceUntil = now + ledger.announceAheadMs;
   const due = await findDueAccounts(worker, store.id, { now, announceUntil, limit: DUE_MAX });
   const transactions: Transaction[] = [];

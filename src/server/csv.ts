@@ -36,12 +36,14 @@ async function* rows(ledger: Ledger, store: Store, accountId: Uuid, filter: Entr
   do {
     const page = { limit: PAGE, after, before: undefined };
     const { items, more } = await ledger.entries(store, accountId, page, filter);
-    yield items.map(row).join('');
+    const pending = await ledger.funds.pendingAfter(store, accountId, items);
+    yield items.map((entry, index) => row(entry, pending[index]!)).join('');
     after = more ? items.at(-1) : undefined;
   } while (after !== undefined);
 }
 
-function row(entry: HistoryEntry): string {
+/** @param pending what of the balance could not be used yet, so that no read of it showed it. */
+function row(entry: HistoryEntry, pending: bigint): string {
   const { amount } = entry;
   const transactionId = formatId('transaction', entry.transactionId);
   const fields = [
@@ -50,7 +52,7 @@ function row(entry: HistoryEntry): string {
     formatId('account', entry.accountId),
     amount < 0n ? 'debit' : 'credit',
     (amount < 0n ? -amount : amount).toString(),
-    entry.balanceAfter.toString(),
+    (entry.balanceAfter - pending).toString(),
     quoted(entry.reference),
     time(entry.createdAt),
   ];

@@ -1,7 +1,6 @@
 import type { Uuid } from '../core/id.js';
 import type { Db } from './db.js';
-import { epoch } from './lock.js';
-import { readNow } from './read-funds.js';
+import { MOMENT } from './find.js';
 
 /** A test store's own time; each store has its own row, so no clock moves another. */
 
@@ -33,12 +32,12 @@ export async function advanceClock(
 
 export async function readClockOf(db: Db, storeId: Uuid): Promise<{ now: number; real: boolean }> {
   const { rows } = await db.query(
-    `select ${epoch('clock')} from tallystick.stores where store_id = $1`,
+    `with ${MOMENT}
+      select (date_part('epoch', instant) * 1000)::bigint::text as now, clock is null as real
+      from moment, tallystick.stores where store_id = $1`,
     [storeId],
   );
-  const clock = rows[0].clock;
-  if (clock !== null) return { now: Number(clock), real: false };
-  return { now: await readNow(db, storeId), real: true };
+  return { now: Number(rows[0].now), real: rows[0].real };
 }
 
 /**

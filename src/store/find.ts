@@ -12,16 +12,17 @@ import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
  * or an offset keeps it one: without, the planner may make a join of it that reads whole stores.
  */
 
-const NOW = `(date_part('epoch', coalesce(clock,
-    date_trunc('milliseconds', clock_timestamp()))) * 1000)::bigint::text as now`;
+/** A store's instant, from its row. */
+const INSTANT = "coalesce(clock, date_trunc('milliseconds', clock_timestamp()))";
+const NOW = `(date_part('epoch', ${INSTANT}) * 1000)::bigint::text as now`;
 
-/** The store's own instant, or the clock's. */
-export function readClock(storeId: Uuid): Statement {
-  return {
-    text: `select ${NOW} from tallystick.stores where store_id = $1`,
-    values: [storeId],
-  };
-}
+/**
+ * The store's instant, of which `$1` is the id, for a statement that needs it beside what it
+ * reads: asked for apart, it would be the instant of another state. It is looked at once, however
+ * often it is named.
+ */
+export const MOMENT = `moment as materialized (
+    select ${INSTANT} as instant from tallystick.stores where store_id = $1)`;
 
 /**
  * What a batch reads once the locks of the statements before are held, in one statement: the

@@ -12,11 +12,12 @@ export const GRANT_COLUMNS = `grant_id, account_id, transaction_id, amount::text
 
 export const SELECT_GRANT = `select ${GRANT_COLUMNS} from tallystick.grants`;
 
-export const SELECT_HOLD = `select hold_id, account_id, amount::text as amount,
+export const HOLD_COLUMNS = `hold_id, account_id, amount::text as amount,
     remaining::text as remaining, captured::text as captured, status, reference,
     idempotency_key, fingerprint, pins,
-    ${['expires_at', 'created_at', 'updated_at'].map((column) => epoch(column)).join(', ')}
-  from tallystick.holds`;
+    ${['expires_at', 'created_at', 'updated_at'].map((column) => epoch(column)).join(', ')}`;
+
+export const SELECT_HOLD = `select ${HOLD_COLUMNS} from tallystick.holds`;
 
 /** Whose holds and grants these are, and of how much: that never changes, and needs no lock. */
 export function findOwners(
@@ -71,7 +72,7 @@ export function toOwners(result: Result): Map<Uuid, Owned> {
   );
 }
 
-interface GrantRow {
+export interface GrantRow {
   grant_id: Uuid;
   account_id: Uuid;
   transaction_id: Uuid;
@@ -105,7 +106,7 @@ export function toGrant(row: GrantRow): Grant {
   };
 }
 
-interface HoldRow {
+export interface HoldRow {
   hold_id: Uuid;
   account_id: Uuid;
   amount: string;

@@ -1,80 +1,39 @@
-import { compareUse, type Funds } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Grant, Hold, Void } from '../core/model.js';
+import type { ToCome } from '../core/to-come.js';
 import { type Db, plainArray } from './db.js';
-import { readClock, toInstant } from './find.js';
-import { SELECT_GRANT, SELECT_HOLD, toGrant, toHold } from './funds.js';
-import { type AccountRow, SELECT_ACCOUNT, toAccount } from './lock.js';
+import { MOMENT } from './find.js';
+import {
+  GRANT_COLUMNS,
+  type GrantRow,
+  HOLD_COLUMNS,
+  type HoldRow,
+  SELECT_GRANT,
+  toGrant,
+  toHold,
+} from './funds.js';
+import { epoch } from './lock.js';
 import { type Listed, type Page, pageOf, Where } from './read.js';
 
 /** Reads of grants and holds. */
 
-/** Everything an account's position is computed from, as of one snapshot. */
-export async function readFunds(
+/** A page, and the instant at which all of it is as it is. */
+export type ListedAt<Item> = Listed<Item> & { readonly now: number };
+
+const WITH_NOW = `with ${MOMENT} select
+  (select (date_part('epoch', instant) * 1000)::bigint::text from moment) as now,`;
+const SELECT_HOLD_NOW = `${WITH_NOW} ${HOLD_COLUMNS} from tallystick.holds`;
+const SELECT_GRANT_NOW = `${WITH_NOW} ${GRANT_COLUMNS} from tallystick.grants`;
+
+/** A hold, and the instant at which it is so: an instant read apart could be after its end. */
+export async function readHold(
   db: Db,
   storeId: Uuid,
-  accountId: Uuid,
-): Promise<(Funds & { now: number }) | undefined> {
-  // One statement is one snapshot, and three would see three states of a busy account.
-  const { rows } = await db.query(
-    `select
-      (select to_jsonb(a) from (${SELECT_ACCOUNT} where store_id = $1 and account_id = $2) a)
-        as account,
-      (select coalesce(jsonb_agg(g), '[]') from (${SELECT_GRANT} where store_id = $1
-        and account_id = $2 and open) g) as grants,
-      (select coalesce(jsonb_agg(h), '[]') from (${SELECT_HOLD} where store_id = $1
-        and account_id = $2 and status = 'open') h) as holds,
-      (${readClock(storeId).text}) as now`,
-    [storeId, accountId],
-  );
-  const row = rows[0];
-  if (row.account === null) return undefined;
-  const account = toAccount(row.account as AccountRow);
-  return {
-    account,
-    grants: row.grants.map(toGrant).sort(compareUse),
-    holds: row.holds.map(toHold),
-    // An account whose clock was set back lives on at its newest entry, as for every command.
-    now: Math.max(toInstant({ rows }), account.postedAt),
-  };
-}
-
-/**
- * What of the posted balance could not be used at an instant: what no hold kept of grants whose
- * expiry was due but is not posted yet, and what was left of grants that were still to come.
- */
-export async function readUnusableAt(
-  db: Db,
-  storeId: Uuid,
-  accountId: Uuid,
-  at: number,
-): Promise<bigint> {
-  const { rows } = await db.query(
-    `select coalesce(sum(case
-        when coalesce(least(expires_at, voided_at), 'infinity') <= $3 then remaining - (
-          select coalesce(sum((pin ->> 1)::numeric), 0)
-          from tallystick.holds as h cross join lateral jsonb_array_elements(h.pins) as pin
-          where h.store_id = $1 and h.account_id = $2 and h.status = 'open'
-            and h.expires_at > $3 and pin ->> 0 = g.grant_id::text)
-        when effective_at > $3 then amount - (
-          select coalesce(sum(d.amount), 0) from tallystick.drawdowns as d
-          join tallystick.transactions as t
-            on t.store_id = $1 and t.transaction_id = d.transaction_id
-          where d.store_id = $1 and d.grant_id = g.grant_id and t.created_at <= $3)
-        else 0 end), 0)::text as amount
-      from tallystick.grants as g
-      where store_id = $1 and account_id = $2 and created_at <= $3::timestamptz`,
-    [storeId, accountId, new Date(at).toISOString()],
-  );
-  return BigInt(rows[0].amount);
-}
-
-export async function readHold(db: Db, storeId: Uuid, id: Uuid): Promise<Hold | undefined> {
-  const { rows } = await db.query(`${SELECT_HOLD} where store_id = $1 and hold_id = $2`, [
-    storeId,
-    id,
-  ]);
-  return rows[0] && toHold(rows[0]);
+  id: Uuid,
+): Promise<{ hold: Hold; now: number } | undefined> {
+  const sql = `${SELECT_HOLD_NOW} where store_id = $1 and hold_id = $2`;
+  const { rows } = await db.query(sql, [storeId, id]);
+  return rows[0] && { hold: toHold(rows[0]), now: Number(rows[0].now) };
 }
 
 export async function readGrant(db: Db, storeId: Uuid, id: Uuid): Promise<Grant | undefined> {
@@ -110,49 +69,101 @@ export async function readVoids(
   );
 }
 
-export async function readNow(db: Db, storeId: Uuid): Promise<number> {
-  const { text, values } = readClock(storeId);
-  return toInstant(await db.query(text, values));
-}
-
 /** How an open object is told from one that has ended, whether or not that is settled yet. */
-const HOLD_STATUS = `case when status = 'open' and expires_at <= $3 then 'expired' else status end`;
+const NOW = '(select instant from moment)';
+const HOLD_STATUS = `case when status = 'open' and expires_at <= ${NOW} then 'expired'
+  else status end`;
 const GRANT_STATUS = `case when voided_at is not null then 'voided'
-  when expires_at <= $3 then 'expired' when remaining = 0 then 'depleted'
-  when effective_at > $3 then 'pending' else 'active' end`;
+  when expires_at <= ${NOW} then 'expired' when remaining = 0 then 'depleted'
+  when effective_at > ${NOW} then 'pending' else 'active' end`;
+
+/** What is true of all that have a status as well, and has an index: as a rule they are few. */
+type Narrower = Readonly<Record<string, string>>;
+const NARROWER_HOLDS: Narrower = { open: "status = 'open'" };
+const NARROWER_GRANTS: Narrower = { active: 'open', pending: 'open' };
+
+interface OfAccount {
+  readonly accountId: Uuid;
+  readonly status: string | undefined;
+}
 
 export async function listHolds(
   db: Db,
   storeId: Uuid,
-  filter: { accountId: Uuid; status: string | undefined; now: number },
+  filter: OfAccount,
   page: Page<Uuid>,
-): Promise<Listed<Hold>> {
-  const where = ofAccount(storeId, filter, HOLD_STATUS);
-  const { items, more } = await pageOf(db, SELECT_HOLD, where, 'hold_id', page);
-  return { items: items.map((row) => toHold(row as Parameters<typeof toHold>[0])), more };
+): Promise<ListedAt<Hold>> {
+  const where = ofAccount(storeId, filter, HOLD_STATUS, NARROWER_HOLDS);
+  const { items, more } = await pageOf(db, SELECT_HOLD_NOW, where, 'hold_id', page);
+  return { items: items.map((row) => toHold(row as HoldRow)), more, now: nowOf(items) };
 }
 
 export async function listGrants(
   db: Db,
   storeId: Uuid,
-  filter: { accountId: Uuid; status: string | undefined; now: number },
+  filter: OfAccount,
   page: Page<Uuid>,
-): Promise<Listed<Grant>> {
-  const where = ofAccount(storeId, filter, GRANT_STATUS);
-  const { items, more } = await pageOf(db, SELECT_GRANT, where, 'grant_id', page);
-  return { items: items.map((row) => toGrant(row as Parameters<typeof toGrant>[0])), more };
+): Promise<ListedAt<Grant>> {
+  const where = ofAccount(storeId, filter, GRANT_STATUS, NARROWER_GRANTS);
+  const { items, more } = await pageOf(db, SELECT_GRANT_NOW, where, 'grant_id', page);
+  return { items: items.map((row) => toGrant(row as GrantRow)), more, now: nowOf(items) };
+}
+
+/** Every row bears the same instant; where there is none, nothing is judged by it. */
+function nowOf(items: readonly unknown[]): number {
+  return Number((items[0] as { now: string } | undefined)?.now ?? 0);
 }
 
 function ofAccount(
   storeId: Uuid,
-  { accountId, status, now }: { accountId: Uuid; status: string | undefined; now: number },
+  { accountId, status }: OfAccount,
   statusSql: string,
+  narrowerSql: Narrower,
 ): Where {
   const where = new Where(storeId);
   where.add('account_id =', accountId);
-  if (status !== undefined) {
-    where.values.push(new Date(now).toISOString());
-    where.add(`${statusSql.replace('$3', `$${where.values.length}`)} =`, status);
-  }
+  if (status === undefined) return where;
+  const narrower = narrowerSql[status];
+  if (narrower !== undefined) where.also(narrower);
+  where.add(`${statusSql} =`, status);
   return where;
+}
+
+/**
+ * What of an account's credits was still to come at some instant between two: each grant from the
+ * line that made it on, and what was taken back of it. None of it ever changes, so it may be read
+ * after the lines that it is to be set against.
+ *
+ * @param span instants in milliseconds since the Unix epoch, both inclusive.
+ */
+export async function readToCome(
+  db: Db,
+  storeId: Uuid,
+  accountId: Uuid,
+  span: { from: number; to: number },
+): Promise<ToCome[]> {
+  const { rows } = await db.query(
+    `select moved.seq::text as seq, moved.amount::text as amount, ${epoch('effective_at', 'g')}
+      from tallystick.grants as g
+      cross join lateral (
+        (select e.seq, g.amount from tallystick.entries as e
+          where e.store_id = $1 and e.transaction_id = g.transaction_id and e.account_id = $2
+            and e.amount > 0 limit 1)
+        union all
+        (select e.seq, -d.amount from tallystick.drawdowns as d
+          cross join lateral (
+            select seq, created_at from tallystick.entries
+            where store_id = $1 and transaction_id = d.transaction_id and line = d.line limit 1
+          ) as e
+          where d.store_id = $1 and d.grant_id = g.grant_id and e.created_at < g.effective_at)
+      ) as moved (seq, amount)
+      where g.store_id = $1 and g.account_id = $2 and g.effective_at > g.created_at
+        and g.effective_at > $3 and g.created_at <= $4`,
+    [storeId, accountId, new Date(span.from).toISOString(), new Date(span.to).toISOString()],
+  );
+  return rows.map((row) => ({
+    seq: Number(row.seq),
+    amount: BigInt(row.amount),
+    effectiveAt: Number(row.effective_at),
+  }));
 }

@@ -88,10 +88,20 @@ export async function listEntries(
   const where = new Where(storeId, 'entries.store_id');
   where.add('seq is not null and account_id =', accountId);
   if (side !== undefined) where.add(side === 'debit' ? 'amount <' : 'amount >', 0);
-  if (from !== undefined) where.add('entries.created_at >=', new Date(from).toISOString());
-  if (to !== undefined) where.add('entries.created_at <', new Date(to).toISOString());
   if (reference !== undefined) where.add('reference =', reference);
-  const select = `select transaction_id, line, account_id, amount::text as amount,
+  // A span of time is one of places; to look at each entry's time would be to read all later ones.
+  const spans: string[] = [];
+  for (const [name, instant, compared] of [
+    ['earlier', from, '>'],
+    ['inside', to, '<='],
+  ] as const) {
+    if (instant === undefined) continue;
+    const bound = where.value(new Date(instant).toISOString());
+    spans.push(halving(name, (time) => `${time} < ${bound}::timestamptz`));
+    where.also(`entries.seq ${compared} ${placeIn(name)}`);
+  }
+  const select = `${spans.length === 0 ? '' : `with recursive ${spans.join(', ')}`}
+    select transaction_id, line, account_id, amount::text as amount,
     seq::text as seq, balance_after::text as balance_after, ${epoch('created_at', 'entries')},
     reference, metadata
     from tallystick.entries join tallystick.transactions using (store_id, transaction_id)`;
@@ -117,40 +127,34 @@ export async function findSeq(
 }
 
 /**
- * The balance right after the last entry with `created_at <= at`; zero before the first.
+ * A part of a `with recursive` clause that finds how many entries of the account `$2` of the store
+ * `$1` were posted in time, which is the `seq` of the last of them.
  *
- * Times never run backwards along `seq`, so the entry is found by halving: some twenty look-ups
- * in the index that the history has anyway, instead of a second index on every write.
+ * Times never run backwards along `seq`, so it is found by halving: some twenty look-ups in the
+ * index that the history has anyway, instead of a second index on every write.
+ *
+ * @param inTime a condition over a time that holds up to some instant.
  */
-export async function readBalanceAt(
-  db: Db,
-  storeId: Uuid,
-  account: Account,
-  at: number,
-): Promise<bigint> {
-  const { rows } = await db.query(
-    `with recursive halving (low, high) as (
-        select 0::bigint, $3::bigint
-        union all
-        select case when e.created_at <= $4::timestamptz then m.middle else h.low end,
-          case when e.created_at <= $4::timestamptz then h.high else m.middle - 1 end
-        from halving h
-        cross join lateral (select (h.low + h.high + 1) / 2 as middle) as m
-        cross join lateral (
-          select created_at from tallystick.entries
-          where store_id = $1 and account_id = $2 and seq = m.middle limit 1
-        ) as e
-        where h.low < h.high
-      )
-      select e.balance_after::text as balance
-      from (select low from halving where low = high limit 1) as found
+export function halving(name: string, inTime: (time: string) => string): string {
+  return `${name} (low, high) as (
+      select case when ${inTime('posted_at')} then version else 0 end, version
+      from tallystick.accounts where store_id = $1 and account_id = $2
+      union all
+      select case when ${inTime('e.created_at')} then m.middle else h.low end,
+        case when ${inTime('e.created_at')} then h.high else m.middle - 1 end
+      from ${name} as h
+      cross join lateral (select (h.low + h.high + 1) / 2 as middle) as m
       cross join lateral (
-        select balance_after from tallystick.entries
-        where store_id = $1 and account_id = $2 and seq = found.low limit 1
-      ) as e`,
-    [storeId, account.id, account.version, new Date(at).toISOString()],
-  );
-  return rows.length === 0 ? 0n : BigInt(rows[0].balance);
+        select created_at from tallystick.entries
+        where store_id = $1 and account_id = $2 and seq = m.middle limit 1
+      ) as e
+      where h.low < h.high
+    )`;
+}
+
+/** What the halving of this name has found. */
+export function placeIn(name: string): string {
+  return `(select low from ${name} where low = high limit 1)`;
 }
 
 export async function readTransaction(
@@ -187,8 +191,18 @@ export class Where {
   }
 
   add(condition: string, value: unknown): void {
+    this.also(`${condition} ${this.value(value)}`);
+  }
+
+  /** A condition that needs no value beside the statement. */
+  also(condition: string): void {
+    this.#text += ` and ${condition}`;
+  }
+
+  /** Sends a value, and says how the statement names it. */
+  value(value: unknown): string {
     this.values.push(value);
-    this.#text += ` and ${condition} $${this.values.length}`;
+    return `$${this.values.length}`;
   }
 
   /** The column has one of these values. */
@@ -214,10 +228,9 @@ export async function pageOf(
   if (after !== undefined) where.add(`${key} <`, after);
   if (before !== undefined) where.add(`${key} >`, before);
   const backwards = before !== undefined && after === undefined;
-  where.values.push(limit + 1);
+  const size = where.value(limit + 1);
   const { rows } = await db.query(
-    `${select} where ${where.text} order by ${key} ${backwards ? 'asc' : 'desc'}
-      limit $${where.values.length}`,
+    `${select} where ${where.text} order by ${key} ${backwards ? 'asc' : 'desc'} limit ${size}`,
     where.values,
   );
   const items = rows.slice(0, limit);

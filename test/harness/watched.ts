@@ -20,6 +20,24 @@ export function watched({ onLane, ...rest }: Engine, sent: string[]): Engine {
   };
 }
 
+/** The same engine, on which something happens right after the nth statement of its reader. */
+export function interrupted(engine: Engine, nth: number, happen: () => Promise<unknown>): Engine {
+  const { reader } = engine;
+  let sent = 0;
+  return {
+    ...engine,
+    reader: {
+      async query(text, values) {
+        const result = await reader.query(text, values);
+        if (++sent === nth) await happen();
+        return result;
+      },
+    },
+    onLane: (work) => engine.onLane(work),
+    close: () => engine.close(),
+  };
+}
+
 /** The first words of each statement. */
 export function verbsOf(sent: readonly string[]): string[] {
   return sent.map((text) => text.trim().split(/\s+/).slice(0, 3).join(' '));

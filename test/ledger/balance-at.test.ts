@@ -64,6 +64,40 @@ onEngines((engine) => {
     expect(await balanceAt(T0 + DAY)).toBe(5n);
   });
 
+  test('a hold of today keeps nothing of what was still to come then', async () => {
+    await credit(5n);
+    await credit(20n, { effectiveAt: T0 + 2 * DAY });
+    await ledger.setClock(store, T0 + 3 * DAY);
+    const fields = { accountId, amount: 12n, reference: 'r', key: newId() };
+    const held = await ledger.execute(store, holdCommand({ ...fields, expiresInMs: DAY }));
+    expect(held.kind).toBe('hold');
+    expect(await balanceAt(T0 + DAY)).toBe(5n);
+    expect(await balanceAt(T0 + 2 * DAY)).toBe(25n);
+    expect(await balanceAt(T0 + 3 * DAY)).toBe(25n);
+  });
+
+  test('what will end and begin until then is taken into account', async () => {
+    await credit(5n);
+    await credit(20n, { effectiveAt: T0 + 2 * DAY });
+    await credit(7n, { expiresAt: T0 + 3 * DAY });
+    const days = [0, 1, 2, 3].map((day) => balanceAt(T0 + day * DAY));
+    expect(await Promise.all(days)).toEqual([12n, 12n, 32n, 25n]);
+  });
+
+  test('the next to end is the nearest that has something left, all of it', async () => {
+    await credit(3n, { expiresAt: T0 + DAY });
+    for (const amount of [4n, 5n]) await credit(amount, { expiresAt: T0 + 2 * DAY });
+    await credit(6n, { effectiveAt: T0 + DAY, expiresAt: T0 + 2 * DAY });
+    await credit(8n, { expiresAt: T0 + 3 * DAY });
+    const next = async () => (await ledger.funds.position(store, accountId)).position.expiringNext;
+    expect(await next()).toEqual({ amount: 3n, at: T0 + DAY });
+    const debit = { accountId, amount: 3n, reference: 'r', key: newId() };
+    expect((await ledger.debit(store, debit)).kind).toBe('transaction');
+    expect(await next()).toEqual({ amount: 15n, at: T0 + 2 * DAY });
+    await ledger.setClock(store, T0 + 2 * DAY);
+    expect(await next()).toEqual({ amount: 8n, at: T0 + 3 * DAY });
+  });
+
   test('a clock that was set back leaves what has begun, and what has ended', async () => {
     await credit(20n, { effectiveAt: T0 + DAY });
     await credit(7n, { expiresAt: T0 + DAY });

@@ -8,6 +8,8 @@ import { findOwners, toHold } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
 import { findGrants, findHolds, findPending, toGrants } from '../../src/store/reach.js';
 import * as read from '../../src/store/read.js';
+import { listGrants, listHolds, readHold, readToCome } from '../../src/store/read-funds.js';
+import { readBasis, readBasisAt } from '../../src/store/read-position.js';
 import { updateBalances, updateStatuses } from '../../src/store/write.js';
 import { updateFunds, updateGrants, updateHolds } from '../../src/store/write-funds.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
@@ -44,6 +46,9 @@ interface Node {
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
   readonly 'Index Cond'?: string;
+  readonly 'Actual Rows'?: number;
+  readonly 'Actual Loops'?: number;
+  readonly 'Rows Removed by Filter'?: number;
   readonly Plans?: Node[];
 }
 
@@ -211,7 +216,6 @@ onEngine(POSTGRES, (engine) => {
 
     test('so do pages and single reads', async () => {
       const { reader } = database.engine;
-      const row = (await read.readAccount(reader, store.id, account))!;
       const page = { limit: 10, after: undefined, before: undefined };
       const reads: [string, (db: Db) => Promise<unknown>][] = [
         ['readAccount', (db) => read.readAccount(db, store.id, account)],
@@ -225,10 +229,17 @@ onEngine(POSTGRES, (engine) => {
           (db) => read.listEntries(db, store.id, account, {}, { ...page, before: 50 }),
         ],
         [
+          'listEntries of a span',
+          (db) => read.listEntries(db, store.id, account, { from: 1e12, to: 2e12 }, page),
+        ],
+        [
+          'listEntries of a span before',
+          (db) => read.listEntries(db, store.id, account, { from: 1e12 }, { ...page, before: 50 }),
+        ],
+        [
           'findSeq',
           (db) => read.findSeq(db, store.id, account, { transactionId: transaction, line: 0 }),
         ],
-        ['readBalanceAt', (db) => read.readBalanceAt(db, store.id, row, Date.now() - 1e6)],
         ['readTransaction', (db) => read.readTransaction(db, store.id, transaction)],
         ['listByReference', (db) => read.listByReference(db, store.id, 'ref_7', page)],
         [
@@ -264,6 +275,96 @@ onEngine(POSTGRES, (engine) => {
       await database.engine.onSession((lane) => surround(lane, store));
       await database.engine.onSession((lane) => lane.query('analyze'));
       await expectWholeKeys([...(await writes()), ...(await fundWrites())]);
+    });
+
+    test('reads of grants and holds find by whole keys where most stores are small', async () => {
+      const { reader } = database.engine;
+      const x = await uuidOf(reader, 'x7');
+      const page = { limit: 10, after: undefined, before: undefined };
+      const of = (status: string | undefined) => ({ accountId: account, status });
+      const span = { from: 1e12, to: 2e12 };
+      const reads: [string, (db: Db) => Promise<unknown>][] = [
+        ['readBasis', (db) => readBasis(db, store.id, account)],
+        ['readBasisAt', (db) => readBasisAt(db, store.id, account, Date.now() - 1e6)],
+        ['readToCome', (db) => readToCome(db, store.id, account, span)],
+        ['readHold', (db) => readHold(db, store.id, x)],
+        ...[undefined, 'active', 'pending', 'expired'].map(
+          (status): [string, (db: Db) => Promise<unknown>] => [
+            `listGrants ${status}`,
+            (db) => listGrants(db, store.id, of(status), page),
+          ],
+        ),
+        ...[undefined, 'open', 'expired'].map((status): [string, (db: Db) => Promise<unknown>] => [
+          `listHolds ${status}`,
+          (db) => listHolds(db, store.id, of(status), page),
+        ]),
+      ];
+      for (const [name, act] of reads) {
+        for (const { text, values } of await statementsOf(reader, act)) {
+          const { rows } = await reader.query(`explain (format json) ${text}`, values);
+          expectNarrow(rows[0]['QUERY PLAN'][0].Plan, name);
+        }
+      }
+    });
+
+    test('of an account with very many grants, a balance reads those that count', async () => {
+      const { reader } = database.engine;
+      const many = 5_000;
+      const rich = await uuidOf(reader, 'a9');
+      await reader.query(`insert into tallystick.grants (store_id, grant_id, account_id,
+          transaction_id, amount, remaining, priority, category, effective_at, expires_at,
+          created_at)
+        select '${store.id}', md5('m' || n)::uuid, '${rich}', md5('t' || n)::uuid, 10, 10, 50,
+          'paid', now(), now() + interval '1 day' + n * interval '1 second', now()
+        from generate_series(1, ${many}) as n`);
+      await reader.query('analyze tallystick.grants');
+      const reads: [string, (db: Db) => Promise<unknown>][] = [
+        ['readBasis', (db) => readBasis(db, store.id, rich)],
+        ['readBasisAt', (db) => readBasisAt(db, store.id, rich, Date.now())],
+      ];
+      for (const [name, act] of reads) {
+        const [sent] = await statementsOf(reader, act);
+        const explain = `explain (analyze, format json) ${sent!.text}`;
+        const { rows } = await reader.query(explain, sent!.values);
+        const read = [...walk(rows[0]['QUERY PLAN'][0].Plan)]
+          .filter((node) => node['Relation Name'] === 'grants')
+          .reduce((sum, node) => sum + node['Actual Rows']! * node['Actual Loops']!, 0);
+        expect(read, name).toBeLessThan(50);
+      }
+    });
+
+    test('a span of long ago is found without the entries since', async () => {
+      const { reader } = database.engine;
+      const page = { limit: 10, after: undefined, before: undefined };
+      const long = await uuidOf(reader, 'a11');
+      await reader.query(`insert into tallystick.transactions
+        select '${store.id}', md5('l' || n)::uuid, 'credit', 'ref', 'long_' || n, md5('f')::uuid,
+          null, now() + n * interval '1 minute'
+        from generate_series(1, 20000) as n`);
+      await reader.query(`insert into tallystick.entries
+        select '${store.id}', md5('l' || n)::uuid, 0, '${long}', 1, n + 1000, 1,
+          now() + n * interval '1 minute'
+        from generate_series(1, 20000) as n`);
+      await reader.query(`update tallystick.accounts set version = 21000,
+          posted_at = now() + interval '20000 minutes' where account_id = '${long}'`);
+      await reader.query(`insert into tallystick.entries
+        select '${store.id}', md5('g' || n)::uuid, 0, '${long}', 1, n, 1, now()
+        from generate_series(101, 1000) as n`);
+      await reader.query('analyze');
+      const from = Date.now() + 3_600_000;
+      const [sent] = await statementsOf(reader, (db) =>
+        read.listEntries(db, store.id, long, { from, to: from + 3_600_000 }, page),
+      );
+      const explain = `explain (analyze, format json) ${sent!.text}`;
+      const { rows } = await reader.query(explain, sent!.values);
+      const seen = [...walk(rows[0]['QUERY PLAN'][0].Plan)]
+        .filter((node) => node['Relation Name'] === 'entries')
+        .reduce((sum, node) => {
+          const removed = node['Rows Removed by Filter'] ?? 0;
+          return sum + (node['Actual Rows']! + removed) * node['Actual Loops']!;
+        }, 0);
+      expect(seen).toBeGreaterThan(10);
+      expect(seen).toBeLessThan(200);
     });
 
     test('the sweep reads what is due', async () => {

@@ -9,6 +9,7 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
+import { sweepStore } from '../../src/ledger/sweep.js';
 import { readGrant, readVoids } from '../../src/store/read-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
@@ -120,7 +121,47 @@ async function expectSamePositions(model: FundsModel, real: Real): Promise<void>
     const { position } = await real.ledger.funds.position(real.store, id);
     const { balance, held, available, pending } = position;
     expect({ balance, held, available, pending }).toEqual(model.position(index));
+    const now = model.now(index);
+    if (now === REAL) continue;
+    // Of the present, both reads say the same, whatever the clock has done.
+    expect(await real.ledger.balanceAt(real.store, id, BASE + now * TICK)).toBe(balance);
   }
+}
+
+/** What every account's balance was said to be at each instant, by account and instant. */
+type Seen = Map<string, Map<number, bigint>>;
+
+async function note(seen: Seen, model: FundsModel, { ledger, store, accounts }: Real) {
+  for (const id of accounts) {
+    const { position } = await ledger.funds.position(store, id);
+    const own = seen.get(id) ?? new Map<number, bigint>();
+    seen.set(id, own.set(BASE + model.clock * TICK, position.balance));
+  }
+}
+
+/** The past is what it was said to be: at each instant, and after each line that ends one. */
+async function expectSamePast(seen: Seen, { ledger, store }: Real): Promise<void> {
+  for (const [id, own] of seen) {
+    const then = await Promise.all(
+      [...own.keys()].map(async (at) => [at, await ledger.balanceAt(store, id, at)] as const),
+    );
+    expect(new Map(then)).toEqual(own);
+    const { items } = await ledger.entries(store, id, PAGE);
+    const pending = await ledger.funds.pendingAfter(store, id, items);
+    for (const [index, { balanceAfter, createdAt }] of items.entries()) {
+      if (items[index - 1]?.createdAt === createdAt) continue;
+      const shown = balanceAfter - pending[index]!;
+      expect(shown).toBe(await ledger.balanceAt(store, id, createdAt));
+    }
+  }
+}
+
+/** The same steps under a clock that only runs forward. */
+function forward({ steps, atomic }: Group, clock: number): Group {
+  const moved = steps.map((step) =>
+    step.kind === 'clock' ? { ...step, to: clock + 1 + (Math.abs(step.to) % 6) } : step,
+  );
+  return { steps: moved, atomic };
 }
 
 async function expectSameHistories(model: FundsModel, real: Real): Promise<void> {
@@ -199,19 +240,26 @@ onEngines((engine) => {
     return new Real(ledger, (await new KeyRing(reader).authenticate(apiKey))!.store);
   }
 
+  const createBoth = async () => {
+    const model = new FundsModel();
+    const real = await createReal();
+    await subscribe(real);
+    for (const tick of [REAL, 0, 0]) {
+      model.clock = tick;
+      await real.setClock(tick);
+      await real.open();
+      model.open();
+    }
+    return { model, real };
+  };
+
   test('grants, holds and time are as in the model', { timeout: 240_000 }, async () => {
     const seed = seedOf(`funds property test on ${engine.name}`);
     await fc.assert(
       fc.asyncProperty(groups, async (sent) => {
-        let model = new FundsModel();
-        const real = await createReal();
-        await subscribe(real);
-        for (const tick of [REAL, 0, 0]) {
-          model.clock = tick;
-          await real.setClock(tick);
-          await real.open();
-          model.open();
-        }
+        const both = await createBoth();
+        const { real } = both;
+        let { model } = both;
         for (const group of sent) {
           model = await play(model, real, group);
           await expectSamePositions(model, real);
@@ -222,5 +270,24 @@ onEngines((engine) => {
     );
     await expectSound(database.engine.reader);
     expect((await verifyLedger(database.engine)).differences).toEqual([]);
+  });
+  test('the past stays what it was', { timeout: 240_000 }, async () => {
+    const seed = seedOf(`balances of the past on ${engine.name}`);
+    await fc.assert(
+      fc.asyncProperty(groups, async (sent) => {
+        const both = await createBoth();
+        const { real } = both;
+        let { model } = both;
+        const seen: Seen = new Map();
+        for (const group of sent) {
+          model = await play(model, real, forward(group, model.clock));
+          await note(seen, model, real);
+        }
+        await expectSamePast(seen, real);
+        await sweepStore(ledger, real.store);
+        await expectSamePast(seen, real);
+      }),
+      { seed, numRuns: 60, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: false },
+    );
   });
 });
