@@ -51,7 +51,7 @@ const NOTHING: Loaded = { grants: [], holds: [], pending: new Map(), settleTo: u
  */
 export const SETTLED_MAX = 1_000;
 /** How far along the order of use an account's grants are read at first, and how much further. */
-const WALKED_FIRST = 64;
+const WALKED_FIRST = 8;
 const WALKED_FACTOR = 16;
 
 /** Reads the grants and holds that commands can touch; sends nothing where there are none. */

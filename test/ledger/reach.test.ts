@@ -242,7 +242,10 @@ onEngines((engine) => {
         [voidCommand(first.id), debitCommand({ accountId, amount: 7n, ...fields() })],
         false,
       );
-      expect(outcomes.map(({ kind }) => kind)).toEqual(['grant', 'transaction']);
+      const used = outcomes.flatMap((one) => {
+        return one.kind === 'transaction' ? one.transaction.drawdowns : [];
+      });
+      expect(used.map((drawdown) => drawdown.amount)).toEqual([5n, 2n]);
     });
 
     test('is reached by the debits of one batch together', async () => {
