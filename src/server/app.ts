@@ -2,6 +2,7 @@ import { OPERATIONS, type Operation, type OperationName } from '../contract/oper
 import { type Refusal, RefusalError, refuse } from '../core/errors.js';
 import { type Access, isLost, KeyRing, type Ledger } from '../ledger/index.js';
 import type { Answer, Incoming } from './exchange.js';
+import { Exports } from './exports.js';
 import { fetchHandler } from './fetch.js';
 import { type Call, HANDLERS, type Reply } from './handlers.js';
 import { check, readJson, readQuery } from './input.js';
@@ -34,13 +35,14 @@ interface Parts {
   readonly log: Log;
   readonly keys: KeyRing;
   readonly metrics: Metrics;
+  readonly exports: Exports;
 }
 
 type AnyHandler = (call: Call<Operation>) => Promise<Reply<Operation>>;
 
 export function createApp({ ledger, log, ...probes }: AppOptions): App {
   const keys = new KeyRing(ledger.engine.reader);
-  const parts = { ledger, log, keys, metrics: new Metrics(ledger) };
+  const parts = { ledger, log, keys, metrics: new Metrics(ledger), exports: new Exports() };
   const operations = Object.entries(OPERATIONS).map(([name, row]) =>
     operationRoute(parts, name as OperationName, row),
   );
@@ -126,11 +128,12 @@ async function carryOut(
   if ('refusal' in json) return json;
   const body = check(row.body, json.value);
   if ('refusal' in body) return body;
-  const { ledger } = parts;
+  const { ledger, exports } = parts;
   const { store } = access;
   const accept = incoming.header('accept') ?? '';
   // Awaited here, for handing a promise on takes three turns of the queue instead of one.
-  return await handler({ ledger, store, params, query: query.value, body: body.value, accept });
+  const values = { query: query.value, body: body.value };
+  return await handler({ ledger, store, params, ...values, accept, exports });
 }
 
 function isAllowed({ scopes }: Access, { scope }: Operation): boolean {
