@@ -49,8 +49,10 @@ export class Body {
   read(): Read<string> {
     if (this.#length > BODY_BYTES_MAX) return { refusal: TOO_LARGE };
     if (this.#pieces > BODY_PIECES_MAX) return { refusal: TOO_MANY_PIECES };
-    if (this.#bytes === undefined) return { value: '' };
-    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#length);
+    const kept = this.#bytes;
+    if (kept === undefined) return { value: '' };
+    const isWhole = kept.length === this.#length && Buffer.isBuffer(kept);
+    const bytes = isWhole ? kept : Buffer.from(kept.buffer, kept.byteOffset, this.#length);
     return isUtf8(bytes) ? { value: bytes.toString() } : { refusal: NOT_UTF8 };
   }
 }

@@ -58,9 +58,7 @@ export class Carrier {
 
   take(request: IncomingMessage, response: ServerResponse, isExpecting: boolean): void {
     const connection = this.#connections.get(request.socket);
-    // What was read at once goes on being parsed, whatever became of its connection.
-    if (connection === undefined || request.socket.destroyed) return;
-    connection.receive(new NodeExchange(connection, request, response, isExpecting));
+    connection?.receive(new NodeExchange(connection, request, response, isExpecting));
   }
 
   /** Whether a connection is one of those that are served; there may be room by now. */

@@ -24,6 +24,7 @@ export class Connection {
   #isUnread = false;
   #isPaused = false;
   #keepsPaused = false;
+  #cutTimer: NodeJS.Timeout | undefined;
   #hasFailed = false;
   /** What is said, once all else is answered, of what came after it and was no request. */
   #last: Refusal | undefined;
@@ -66,12 +67,9 @@ export class Connection {
     return this.carrier.isDraining || this.#hasFailed || !this.carrier.hasRoomFor(this);
   }
 
-  /** Closes the connection where an answer waits and none of its bytes is taken for a time. */
-  watch(): void {
-    // What a caller sends would count as something that moves, so nothing of it is read.
-    this.#isUnread = true;
-    this.#stopReading();
-    this.socket.setTimeout(this.carrier.limits.stallMs);
+  /** Takes note of an answer that its caller does not take at once. */
+  sending(exchange: NodeExchange): void {
+    if (exchange === this.#open[0]) this.#awaitCaller();
   }
 
   /** What Node says of a socket on which nothing moved for the time that was set for it. */
@@ -103,9 +101,8 @@ export class Connection {
     this.idleSince = this.carrier.turn();
     // What is left of a body that nobody wants is thrown away, but not for ever.
     if (!exchange.request.complete) this.#cutLater(() => exchange.request.complete);
-    if (this.#isUnread) {
-      this.#isUnread = this.#open.some(({ response }) => response.writableLength > 0);
-    }
+    this.#isUnread = false;
+    if (this.#open[0]?.isSending) this.#awaitCaller();
     if (this.#held.length > 0) this.#beginNextSoon();
     else this.#readOn();
     if (this.isIdle && (this.#hasFailed || this.carrier.isDraining)) this.#end();
@@ -123,6 +120,14 @@ export class Connection {
       for (const exchange of next) this.#begin(exchange);
       this.#readOn();
     });
+  }
+
+  /** Closes the connection where no byte of the answer whose turn it is is taken for a time. */
+  #awaitCaller(): void {
+    // What a caller sends would count as something that moves, so nothing of it is read.
+    this.#isUnread = true;
+    this.#stopReading();
+    this.socket.setTimeout(this.carrier.limits.stallMs);
   }
 
   #stopReading(): void {
@@ -156,13 +161,14 @@ export class Connection {
   }
 
   #cutLater(isDone: () => boolean): void {
-    const timer = setTimeout(() => {
+    clearTimeout(this.#cutTimer);
+    this.#cutTimer = setTimeout(() => {
       if (!isDone()) this.socket.destroy();
     }, this.carrier.limits.lingerMs);
-    this.socket.once('close', () => clearTimeout(timer));
   }
 
   #closed(): void {
+    clearTimeout(this.#cutTimer);
     this.carrier.held -= this.#held.length;
     this.#held = [];
     for (const exchange of this.#open) exchange.abandon();

@@ -19,7 +19,9 @@ export class NodeExchange implements Incoming {
   readonly #isExpecting: boolean;
   #refusal: Refusal | undefined;
   #settle: ((read: Read<string>) => void) | undefined;
-  #stream: AbortController | undefined;
+  #pieces: AsyncIterable<string> | undefined;
+  /** True once its answer has begun, and its caller did not take all of it at once. */
+  isSending = false;
 
   /** @param isExpecting says that it has an `Expect` that nobody knows. */
   constructor(
@@ -86,7 +88,8 @@ export class NodeExchange implements Incoming {
     const { answers, bodies } = this.#connection.carrier;
     answers.free(this);
     bodies.free(this);
-    this.#stream?.abort();
+    // A pipeline does not end where it leads to an answer whose turn has not come.
+    if (this.#pieces !== undefined) void letGo(this.#pieces);
   }
 
   /** Asks for the answer and sends it; never rejects. */
@@ -118,7 +121,8 @@ export class NodeExchange implements Incoming {
     else response.end(body, bytes === body.length ? 'latin1' : 'utf8');
     // Nearly every answer is with the kernel by now, and nothing more has to be known of it.
     if (response.writableLength === 0) return;
-    this.#connection.watch();
+    this.isSending = true;
+    this.#connection.sending(this);
     this.#connection.carrier.answers.take(this, bytes);
   }
 
@@ -129,12 +133,12 @@ export class NodeExchange implements Incoming {
   }
 
   async #sendPieces({ status, headers }: Answer, body: AsyncIterable<string>): Promise<void> {
-    this.#stream = new AbortController();
-    this.#connection.watch();
+    this.#pieces = body;
+    this.isSending = true;
+    this.#connection.sending(this);
     this.response.writeHead(status, headers);
-    const { signal } = this.#stream;
     // Where the caller goes away, or a page cannot be read, the rest is never sent.
-    await pipeline(body, this.response, { signal }).catch(() => this.cut());
+    await pipeline(body, this.response).catch(() => this.cut());
     await letGo(body);
   }
 }
