@@ -5,9 +5,12 @@ import { errorEnvelope } from './schema.js';
 
 /** What every operation can refuse, whatever its row says. */
 const COMMON_ERRORS = [
+  'headers_too_large',
+  'expectation_failed',
   'missing_api_key',
   'invalid_api_key',
   'insufficient_scope',
+  'request_timeout',
   'validation_error',
   'overloaded',
   'unavailable',

@@ -4,12 +4,15 @@
  * TypeScript union, the HTTP answers, `docs/errors.md` and the list of tests.
  */
 export const ERROR_TABLE = [
+  row('headers_too_large', 431, 'invalid_request_error', 'The head of the request is too large'),
+  row('expectation_failed', 417, 'invalid_request_error', 'The header Expect cannot be met'),
   row('not_found', 404, 'invalid_request_error', 'No such route'),
   row('method_not_allowed', 405, 'invalid_request_error', 'The route has no such method'),
   row('missing_api_key', 401, 'authentication_error', 'No API key was sent'),
   row('invalid_api_key', 401, 'authentication_error', 'The API key is unknown or revoked'),
   row('insufficient_scope', 403, 'authentication_error', 'The API key lacks the scope'),
   row('not_a_test_store', 403, 'invalid_request_error', 'Live stores run on real time'),
+  row('request_timeout', 408, 'invalid_request_error', 'The request took too long to arrive'),
   row('payload_too_large', 413, 'invalid_request_error', 'The body is too large'),
   row('unsupported_media_type', 415, 'invalid_request_error', 'The body is not JSON'),
   row('invalid_json', 400, 'invalid_request_error', 'The body is not well-formed JSON'),
@@ -58,7 +61,21 @@ export type ErrorCode = (typeof ERROR_TABLE)[number]['code'];
 
 export interface ErrorRow<Code extends string = string> {
   readonly code: Code;
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 500 | 503;
+  readonly status:
+    | 400
+    | 401
+    | 403
+    | 404
+    | 405
+    | 408
+    | 409
+    | 413
+    | 415
+    | 417
+    | 422
+    | 431
+    | 500
+    | 503;
   readonly type: ErrorType;
   readonly title: string;
 }

@@ -2,6 +2,7 @@ import { OPERATIONS, type Operation, type OperationName } from '../contract/oper
 import { type Refusal, RefusalError, refuse } from '../core/errors.js';
 import { type Access, isLost, isUnavailable, KeyRing, type Ledger } from '../ledger/index.js';
 import type { Answer, Incoming } from './exchange.js';
+import { Exports } from './exports.js';
 import { FailureLog } from './failure-log.js';
 import { fetchHandler } from './fetch.js';
 import { type Call, HANDLERS, type Reply } from './handlers.js';
@@ -37,6 +38,7 @@ interface Parts {
   readonly failures: FailureLog;
   readonly keys: KeyRing;
   readonly metrics: Metrics;
+  readonly exports: Exports;
 }
 
 type AnyHandler = (call: Call<Operation>) => Promise<Reply<Operation>>;
@@ -48,7 +50,8 @@ export function createApp({ ledger, log, ...probes }: AppOptions): App {
     failing: (cause, fault) => log.error({ err: cause }, `writes fail: ${fault}`),
     working: () => log.info({}, 'writes work again'),
   });
-  const parts = { ledger, log, failures, keys, metrics: new Metrics(ledger) };
+  const metrics = new Metrics(ledger);
+  const parts = { ledger, log, failures, keys, metrics, exports: new Exports() };
   const operations = Object.entries(OPERATIONS).map(([name, row]) =>
     operationRoute(parts, name as OperationName, row),
   );
@@ -136,11 +139,12 @@ async function carryOut(
   if ('refusal' in json) return json;
   const body = check(row.body, json.value);
   if ('refusal' in body) return body;
-  const { ledger } = parts;
+  const { ledger, exports } = parts;
   const { store } = access;
   const accept = incoming.header('accept') ?? '';
   // Awaited here, for handing a promise on takes three turns of the queue instead of one.
-  return await handler({ ledger, store, params, query: query.value, body: body.value, accept });
+  const values = { query: query.value, body: body.value };
+  return await handler({ ledger, store, params, ...values, accept, exports });
 }
 
 function isAllowed({ scopes }: Access, { scope }: Operation): boolean {

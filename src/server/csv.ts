@@ -2,7 +2,7 @@ import { formatEntryId, formatId, type Uuid } from '../core/id.js';
 import type { EntryFilter, HistoryEntry, Ledger, Store } from '../ledger/index.js';
 import { time } from './present.js';
 
-const PAGE = 1_000;
+const PAGE = 200;
 const COLUMNS = [
   'id',
   'transaction_id',

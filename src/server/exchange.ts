@@ -35,4 +35,12 @@ export const TOO_LARGE = refuse(
 
 export const NOT_UTF8 = refuse('invalid_json', 'The body is not UTF-8 text. Send JSON in UTF-8.');
 
-export const CUT_SHORT = refuse('invalid_json', 'The connection was closed within the body.');
+export const CUT_SHORT = refuse(
+  'invalid_json',
+  'The connection was closed within the body. Send all of it again.',
+);
+
+/** Tells whoever makes the pieces that no more are wanted, even where none was ever asked for. */
+export async function letGo(body: AsyncIterable<string>): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.();
+}

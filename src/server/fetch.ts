@@ -1,14 +1,11 @@
-import { isUtf8 } from 'node:buffer';
-import {
-  type Answer,
-  BODY_BYTES_MAX,
-  type Incoming,
-  NOT_UTF8,
-  type Read,
-  TOO_LARGE,
-} from './exchange.js';
+import { Body } from './body.js';
+import { type Answer, CUT_SHORT, type Incoming, letGo, type Read } from './exchange.js';
 
-/** Carries requests of the fetch standard, for use inside another application. */
+/**
+ * Carries requests of the fetch standard, for use inside another application. How many connections
+ * and requests there are, and how long they may take to arrive, is for that application to bound;
+ * the sizes of bodies and the number of exports are bounded here as well.
+ */
 export function fetchHandler(respond: (incoming: Incoming) => Promise<Answer>) {
   return async (request: Request): Promise<Response> => {
     const url = new URL(request.url);
@@ -19,21 +16,23 @@ export function fetchHandler(respond: (incoming: Incoming) => Promise<Answer>) {
       header: (name) => request.headers.get(name) ?? undefined,
       text: () => readText(request),
     });
-    if (request.method === 'HEAD') return new Response(null, { status, headers });
+    if (request.method === 'HEAD') {
+      if (typeof body !== 'string') await letGo(body);
+      return new Response(null, { status, headers });
+    }
     return new Response(typeof body === 'string' ? body : toStream(body), { status, headers });
   };
 }
 
 async function readText(request: Request): Promise<Read<string>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > BODY_BYTES_MAX) return { refusal: TOO_LARGE };
-    chunks.push(chunk);
+  const body = new Body();
+  try {
+    for await (const piece of request.body ?? []) if (!body.add(piece)) break;
+  } catch {
+    // A sender that went away is no failure of the server.
+    return { refusal: CUT_SHORT };
   }
-  const bytes = Buffer.concat(chunks);
-  return isUtf8(bytes) ? { value: bytes.toString() } : { refusal: NOT_UTF8 };
+  return body.read();
 }
 
 function toStream(pieces: AsyncIterable<string>): ReadableStream<Uint8Array> {

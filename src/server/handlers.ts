@@ -6,6 +6,7 @@ import { parseEntryId } from '../core/id.js';
 import type { EntryFilter, Ledger, Store } from '../ledger/index.js';
 import { creditOf, debitOf, postOf, termsOf } from './commands.js';
 import { entriesCsv } from './csv.js';
+import type { Exports } from './exports.js';
 import { FUNDS_HANDLERS } from './funds-handlers.js';
 import { accountId, cursorOf, pageOf, transactionId } from './ids.js';
 import {
@@ -28,6 +29,7 @@ export interface Call<Row extends Operation> {
   readonly body: z.output<Row['body']>;
   /** What the caller would rather have than JSON; empty where it did not say. */
   readonly accept: string;
+  readonly exports: Exports;
 }
 
 /** What a handler answers: the body to send, or a refusal. */
@@ -75,11 +77,13 @@ export const HANDLERS: Handlers = {
     return { body: presentBalance(await ledger.funds.position(store, accountId(params.id))) };
   },
 
-  listEntries: async ({ ledger, store, params, query, accept }) => {
+  listEntries: async ({ ledger, store, params, query, accept, exports }) => {
     const page = pageOf(query, parseEntryId);
     const id = accountId(params.id);
     const filter = entryFilter(query);
-    if (/\btext\/csv\b/i.test(accept)) return { csv: await entriesCsv(ledger, store, id, filter) };
+    if (/\btext\/csv\b/i.test(accept)) {
+      return { csv: exports.run(store.id, await entriesCsv(ledger, store, id, filter)) };
+    }
     const listed = await ledger.entries(store, id, page, filter);
     const expand = query.expand === 'transaction';
     return { body: presentList(listed, (entry) => presentEntry(entry, expand)) };

@@ -17,8 +17,9 @@ import {
  * bounded.
  */
 
-const SOCKETS = 64;
-const REQUESTS_PER_SOCKET = 125;
+const SOCKETS = 1_000;
+/** As many as are worked on at a time; more would wait for these, and none would be refused. */
+const REQUESTS_PER_SOCKET = 8;
 const REQUESTS = SOCKETS * REQUESTS_PER_SOCKET;
 /** A store's share of the queue, and the batches of both lanes. */
 const TAKEN_MAX = 4_000 + 2 * 500;
