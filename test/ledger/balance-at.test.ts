@@ -76,6 +76,14 @@ onEngines((engine) => {
     expect(await balanceAt(T0 + 3 * DAY)).toBe(25n);
   });
 
+  test('what was made since takes nothing away from before', async () => {
+    await credit(5n);
+    await ledger.setClock(store, T0 + DAY);
+    await credit(20n, { effectiveAt: T0 + 3 * DAY });
+    expect(await balanceAt(T0)).toBe(5n);
+    expect(await balanceAt(T0 + DAY)).toBe(5n);
+  });
+
   test('what will end and begin until then is taken into account', async () => {
     await credit(5n);
     await credit(20n, { effectiveAt: T0 + 2 * DAY });

@@ -326,7 +326,10 @@ onEngine(POSTGRES, (engine) => {
         const [sent] = await statementsOf(reader, act);
         const explain = `explain (analyze, format json) ${sent!.text}`;
         const { rows } = await reader.query(explain, sent!.values);
-        const read = [...walk(rows[0]['QUERY PLAN'][0].Plan)]
+        const nodes = [...walk(rows[0]['QUERY PLAN'][0].Plan)];
+        const indexes = nodes.map((node) => node['Index Name']);
+        expect(indexes).toEqual(expect.arrayContaining(['grants_ending', 'grants_to_come']));
+        const read = nodes
           .filter((node) => node['Relation Name'] === 'grants')
           .reduce((sum, node) => sum + node['Actual Rows']! * node['Actual Loops']!, 0);
         expect(read, name).toBeLessThan(50);
