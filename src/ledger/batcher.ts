@@ -69,6 +69,11 @@ export class Batcher {
     return this.#waiting + this.#line.size;
   }
 
+  /** How many callers wait for an answer, whatever it is that they wait for. */
+  get unanswered(): number {
+    return this.#unanswered.size;
+  }
+
   /**
    * Queues commands of one caller.
    *

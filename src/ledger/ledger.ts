@@ -119,6 +119,11 @@ export class Ledger {
     return this.#batcher.waiting;
   }
 
+  /** How many callers wait for what they want to be written, in a batch or for one. */
+  get unanswered(): number {
+    return this.#batcher.unanswered;
+  }
+
   /** Carries out one command. */
   async execute(store: Store, command: Command): Promise<Outcome> {
     this.#commands++;

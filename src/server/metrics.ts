@@ -46,6 +46,14 @@ export class Metrics {
         this.set(ledger.waiting);
       },
     });
+    new Gauge({
+      name: 'tallystick_writes_unanswered',
+      help: 'Writes whose callers wait for an answer, in a batch or for one.',
+      registers,
+      collect() {
+        this.set(ledger.unanswered);
+      },
+    });
     addWebhookMetrics(this.registry, ledger);
   }
 

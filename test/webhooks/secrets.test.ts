@@ -170,10 +170,10 @@ describe('a server', () => {
     const counting = {
       query(text: string, values?: unknown[]) {
         if (/from tallystick.webhook_endpoints e\b/.test(text)) looks++;
-        return engine.reader.query(text, values);
+        return engine.worker.query(text, values);
       },
     };
-    const blind = new Deliverer({ ...engine, reader: counting }, { settings, log });
+    const blind = new Deliverer({ ...engine, worker: counting }, { settings, log });
     blind.start();
     expect((await api('POST', `/v1/webhooks/${httpId}/test`)).status).toBe(200);
     await until('the log says so', () => warned.length > 0);

@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 test('a deliverer stops in time although the database never answers', async () => {
-  const silent = { reader: { query: () => new Promise(() => {}) } } as unknown as Engine;
+  const silent = { worker: { query: () => new Promise(() => {}) } } as unknown as Engine;
   const deliverer = new Deliverer(silent, { settings: settingsOf(), log });
   deliverer.start();
   let stopped = false;
