@@ -53,12 +53,15 @@ export class BatchRunner {
    * Commits a batch of one store on a lane; or, where accounts to wait for are given, on one that
    * waits for them.
    *
+   * @param onCommitted is called before callers are told, whose answers take a while to be made:
+   * meanwhile the database can be at the next batch.
    * @returns what met locks and has to wait; everybody else has been answered.
    */
   async run(
     store: Store,
     batch: readonly Pending[],
     waitFor?: readonly Uuid[],
+    onCommitted: () => void = () => {},
   ): Promise<SetAside[]> {
     const waiting = batch.filter(({ answered }) => !answered);
     if (waiting.length === 0) return [];
@@ -68,6 +71,7 @@ export class BatchRunner {
     try {
       const outcomes = await this.#commit(store, waiting, waitFor);
       this.#health.worked();
+      onCommitted();
       return handOut(waiting, outcomes);
     } catch (error) {
       return this.#afterFailure(store, waiting, waitFor, error);

@@ -3,7 +3,7 @@ import { type Refusal, refuse } from '../core/errors.js';
 import type { Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Engine } from '../store/db.js';
-import { BatchRunner, UNAVAILABLE } from './batch-runner.js';
+import { BatchRunner, type SetAside, UNAVAILABLE } from './batch-runner.js';
 import type { Outcome } from './commit.js';
 import { Pending, type PendingFields } from './pending.js';
 import { isDivisible, partitionOf, StoreQueue } from './store-queue.js';
@@ -46,8 +46,8 @@ export class Batcher {
   readonly #runner: BatchRunner;
   readonly #line: WaitingLine;
   readonly #queues = new Map<Uuid, StoreQueue>();
-  /** Oldest first. */
-  readonly #unanswered = new Set<Pending>();
+  /** What is being tried. An array, for a Set that lives long keeps what it once held from dying. */
+  readonly #flights: (readonly Pending[])[] = [];
   #watch: NodeJS.Timeout | undefined;
   /** How many commands wait for a lane. */
   #waiting = 0;
@@ -59,9 +59,7 @@ export class Batcher {
   constructor(engine: Engine, onEvents: () => void = () => {}) {
     this.#engine = engine;
     this.#runner = new BatchRunner(engine, this.health, onEvents);
-    this.#line = new WaitingLine((store, batch, waitFor) =>
-      this.#runner.run(store, batch, waitFor),
-    );
+    this.#line = new WaitingLine((store, batch, waitFor) => this.#try(store, batch, waitFor));
   }
 
   /** How many commands wait for a lane, or for an account that is locked. */
@@ -71,7 +69,15 @@ export class Batcher {
 
   /** How many callers wait for an answer, whatever it is that they wait for. */
   get unanswered(): number {
-    return this.#unanswered.size;
+    let count = 0;
+    for (const { answered } of this.#all()) if (!answered) count++;
+    return count;
+  }
+
+  *#all(): Iterable<Pending> {
+    for (const queue of this.#queues.values()) yield* queue.pending;
+    for (const flight of this.#flights) yield* flight;
+    yield* this.#line.pending();
   }
 
   /**
@@ -79,7 +85,7 @@ export class Batcher {
    *
    * @returns their outcomes in order, as `commitBatch` gives them.
    */
-  submit(store: Store, commands: readonly Command[], atomic = false): Promise<Outcome[]> {
+  submit(store: Store, commands: readonly Command[], atomic = false): Promise<readonly Outcome[]> {
     if (this.#isFull(store)) {
       return Promise.resolve(commands.map(() => ({ kind: 'refused', refusal: OVERLOADED })));
     }
@@ -97,7 +103,7 @@ export class Batcher {
   }
 
   /** Sends the commands of each partition by themselves. */
-  async #divide(store: Store, commands: readonly Command[]): Promise<Outcome[]> {
+  async #divide(store: Store, commands: readonly Command[]): Promise<readonly Outcome[]> {
     const places = new Map<number, number[]>();
     for (const [place, command] of commands.entries()) {
       const partition = partitionOf(command, this.#engine.lanes);
@@ -116,10 +122,9 @@ export class Batcher {
     return outcomes;
   }
 
-  #enqueue(fields: PendingFields): Promise<Outcome[]> {
+  #enqueue(fields: PendingFields): Promise<readonly Outcome[]> {
     const { store, commands } = fields;
-    const pending = new Pending(fields, (answered) => this.#unanswered.delete(answered));
-    this.#unanswered.add(pending);
+    const pending = new Pending(fields);
     this.#watch ??= setInterval(() => this.#refuseLate(), WATCH_EVERY_MS).unref();
     const accountIds = this.#line.busyOf(store, commands);
     if (accountIds.length > 0) {
@@ -137,12 +142,11 @@ export class Batcher {
     return pending.outcomes;
   }
 
-  /** Refuses what has waited for too long; whoever came later has waited for less. */
+  /** Refuses what has waited for too long. */
   #refuseLate(): void {
     const late = performance.now() - ANSWER_MS_MAX;
-    for (const pending of this.#unanswered) {
-      if (pending.since > late) break;
-      pending.refuse(TOO_LATE[pending.whereabouts]);
+    for (const pending of this.#all()) {
+      if (pending.since <= late) pending.refuse(TOO_LATE[pending.whereabouts]);
     }
     this.#restIfIdle();
   }
@@ -186,21 +190,39 @@ export class Batcher {
       this.#queues.set(queue.store.id, queue);
       this.#waiting -= taken.count;
       this.#inFlight++;
-      void this.#run(queue.store, taken.batch).finally(() => {
+      let isOver = false;
+      const over = () => {
+        if (isOver) return;
+        isOver = true;
         taken.release();
         this.#inFlight--;
         if (queue.idle) this.#queues.delete(queue.store.id);
         this.#pump();
+      };
+      void this.#run(queue.store, taken.batch, over).finally(() => {
+        over();
         if (this.#idle.length > 0) this.#restIfIdle();
       });
     }
   }
 
-  async #run(store: Store, batch: readonly Pending[]): Promise<void> {
-    const aside = await this.#runner.run(store, batch);
+  async #run(store: Store, batch: readonly Pending[], onCommitted: () => void): Promise<void> {
+    const aside = await this.#try(store, batch, undefined, onCommitted);
     // The sweep comes again by itself, and meanwhile has others to settle.
     for (const { pending } of aside) if (isSettling(pending)) pending.refuse(ACCOUNT_BUSY);
     this.#line.add(store, aside);
+  }
+
+  async #try(
+    store: Store,
+    batch: readonly Pending[],
+    waitFor?: readonly Uuid[],
+    onCommitted?: () => void,
+  ): Promise<SetAside[]> {
+    this.#flights.push(batch);
+    const aside = await this.#runner.run(store, batch, waitFor, onCommitted);
+    this.#flights.splice(this.#flights.indexOf(batch), 1);
+    return aside;
   }
 }
 

@@ -136,7 +136,11 @@ export class Ledger {
    *
    * @returns an outcome for each; of an atomic refusal only those up to the culprit, the last.
    */
-  executeAll(store: Store, commands: readonly Command[], atomic: boolean): Promise<Outcome[]> {
+  executeAll(
+    store: Store,
+    commands: readonly Command[],
+    atomic: boolean,
+  ): Promise<readonly Outcome[]> {
     this.#commands += commands.length;
     return this.#batcher.submit(store, commands, atomic);
   }

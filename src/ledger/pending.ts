@@ -26,23 +26,20 @@ export class Pending {
   readonly partition: number;
   /** When they came, by this process's own clock. */
   readonly since = performance.now();
-  readonly outcomes: Promise<Outcome[]>;
+  readonly outcomes: Promise<readonly Outcome[]>;
   whereabouts: Whereabouts = 'queue';
   #answered = false;
-  #resolve!: (outcomes: Outcome[]) => void;
+  #resolve!: (outcomes: readonly Outcome[]) => void;
   #reject!: (error: unknown) => void;
-  readonly #onAnswered: (pending: Pending) => void;
   /** What became of each so far; undefined before the first try. */
-  #tried: (Outcome | Busy)[] | undefined;
+  #tried: readonly (Outcome | Busy)[] | undefined;
 
-  /** @param onAnswered is called once, before the caller has its answer. */
-  constructor(fields: PendingFields, onAnswered: (pending: Pending) => void) {
+  constructor(fields: PendingFields) {
     this.store = fields.store;
     this.commands = fields.commands;
     this.atomic = fields.atomic;
     this.together = fields.together;
     this.partition = fields.partition;
-    this.#onAnswered = onAnswered;
     this.outcomes = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -62,17 +59,21 @@ export class Pending {
   }
 
   /**
-   * Takes what a try of the open commands came to, and answers once none of them was busy.
+   * Takes what a try of the open commands came to, and answers once none of them was busy. Who has
+   * been answered before, because it took too long, is answered no more.
    *
    * @returns the accounts that it still waits for.
    */
   take(outcomes: readonly (Outcome | Busy)[]): readonly Uuid[] {
     const tried = this.#merge(outcomes);
+    if (isWhole(tried)) {
+      this.#answered = true;
+      this.#resolve(tried);
+      return [];
+    }
     this.#tried = tried;
     const accountIds = tried.flatMap((one) => (one.kind === 'busy' ? one.accountIds : []));
-    if (tried.some(isBusy)) return [...new Set(accountIds)];
-    this.#answer(() => this.#resolve(tried as Outcome[]));
-    return [];
+    return [...new Set(accountIds)];
   }
 
   /** Answers with a refusal for everything that is not carried out yet. */
@@ -83,25 +84,24 @@ export class Pending {
       const one = tried[place];
       return one === undefined || isBusy(one) ? refused : one;
     });
-    this.#answer(() => this.#resolve(outcomes));
+    this.#answered = true;
+    this.#resolve(outcomes);
   }
 
   fail(error: unknown): void {
-    this.#answer(() => this.#reject(error));
+    this.#answered = true;
+    this.#reject(error);
   }
 
-  #merge(outcomes: readonly (Outcome | Busy)[]): (Outcome | Busy)[] {
-    if (this.#tried === undefined) return [...outcomes];
+  #merge(outcomes: readonly (Outcome | Busy)[]): readonly (Outcome | Busy)[] {
+    if (this.#tried === undefined) return outcomes;
     let next = 0;
     return this.#tried.map((one) => (isBusy(one) ? outcomes[next++]! : one));
   }
+}
 
-  #answer(act: () => void): void {
-    if (this.#answered) return;
-    this.#answered = true;
-    this.#onAnswered(this);
-    act();
-  }
+function isWhole(tried: readonly (Outcome | Busy)[]): tried is readonly Outcome[] {
+  return !tried.some(isBusy);
 }
 
 function isBusy(one: Outcome | Busy): one is Busy {

@@ -41,6 +41,11 @@ export class StoreQueue {
     return this.#pending.length === 0 && this.#busy.size === 0;
   }
 
+  /** What waits, oldest first. */
+  get pending(): readonly Pending[] {
+    return this.#pending;
+  }
+
   /** How many commands wait. */
   get waiting(): number {
     return this.#size - this.#inFlight;

@@ -64,7 +64,10 @@ export async function sweepStore(ledger: Ledger, store: Store): Promise<Settled>
 }
 
 /** Lets others have most of the ledger's time, where there are any. */
-async function givingWay(ledger: Ledger, work: () => Promise<Outcome[]>): Promise<Outcome[]> {
+async function givingWay(
+  ledger: Ledger,
+  work: () => Promise<readonly Outcome[]>,
+): Promise<readonly Outcome[]> {
   const before = ledger.commands;
   const started = performance.now();
   const outcomes = await work();

@@ -40,6 +40,11 @@ export class WaitingLine {
     return size;
   }
 
+  /** Those that are not being tried. */
+  *pending(): Iterable<Pending> {
+    for (const { items } of this.#lines.values()) yield* pendingOf(items);
+  }
+
   sizeOf(store: Store): number {
     return this.#lines.get(store.id)?.size ?? 0;
   }

@@ -97,6 +97,8 @@ export class Connection {
   /** The caller's side has all of an answer. */
   #taken(exchange: NodeExchange): void {
     this.#open.shift();
+    // Kept until the next request it would outlive the collection of what is young.
+    if (this.#latest === exchange && exchange.request.complete) this.#latest = undefined;
     this.carrier.answers.free(exchange);
     this.idleSince = this.carrier.turn();
     // What is left of a body that nobody wants is thrown away, but not for ever.

@@ -50,6 +50,7 @@ export class NodeExchange implements Incoming {
     if (this.#refusal !== undefined) return Promise.resolve({ refusal: this.#refusal });
     const { request } = this;
     const { bodies } = this.#connection.carrier;
+    const announced = Number(request.headers['content-length'] ?? Infinity);
     let body: Body | undefined = new Body();
     return new Promise((resolve) => {
       this.#settle = (read) => {
@@ -61,8 +62,9 @@ export class NodeExchange implements Incoming {
         // The rest still flows and is thrown away, so that the answer can reach its sender.
         if (body === undefined) return;
         const { size } = body;
-        if (body.add(piece)) bodies.take(this, body.size - size);
-        else this.#settle?.(body.read());
+        if (!body.add(piece)) this.#settle?.(body.read());
+        // Nearly every body comes in one piece, and is done with at once.
+        else if (body.size < announced) bodies.take(this, body.size - size);
       });
       request.on('end', () => {
         if (body !== undefined) this.#settle?.(body.read());
