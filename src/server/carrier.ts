@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { App } from './app.js';
+import type { Arrival } from './arrival.js';
 import { Connection } from './connection.js';
 import type { Limits } from './limits.js';
 import { NodeExchange } from './node-exchange.js';
@@ -14,7 +15,7 @@ export class Carrier {
   /** What answers hold that are not taken; who does not take them is cut off for others. */
   readonly answers: Room<NodeExchange>;
   /** What bodies hold that are not whole; who is slow to send is refused for others. */
-  readonly bodies: Room<NodeExchange>;
+  readonly bodies: Room<Arrival>;
   /** How many requests are held until it is their turn. */
   held = 0;
   isDraining = false;
@@ -27,7 +28,7 @@ export class Carrier {
     this.limits = limits;
     this.respond = respond;
     this.answers = new Room(limits.answerBytes, (exchange) => exchange.cut());
-    this.bodies = new Room(limits.partialBodyBytes, (exchange) => exchange.refuse(BODY_GAVE_WAY));
+    this.bodies = new Room(limits.partialBodyBytes, (arrival) => arrival.refuse(BODY_GAVE_WAY));
   }
 
   /** A number that is larger each time. */

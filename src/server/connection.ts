@@ -90,7 +90,7 @@ export class Connection {
 
   #begin(exchange: NodeExchange): void {
     this.#open.push(exchange);
-    exchange.response.on('finish', () => this.#taken(exchange));
+    exchange.response.once('finish', () => this.#taken(exchange));
     void exchange.run();
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Refusal } from '../core/errors.js';
-import { Body } from './body.js';
+import { Arrival } from './arrival.js';
 import type { Connection } from './connection.js';
 import { type Answer, CUT_SHORT, type Incoming, letGo, type Read } from './exchange.js';
 import { problem } from './problem.js';
@@ -18,7 +18,7 @@ export class NodeExchange implements Incoming {
   readonly #connection: Connection;
   readonly #isExpecting: boolean;
   #refusal: Refusal | undefined;
-  #settle: ((read: Read<string>) => void) | undefined;
+  #arrival: Arrival | undefined;
   #pieces: AsyncIterable<string> | undefined;
   /** True once its answer has begun, and its caller did not take all of it at once. */
   isSending = false;
@@ -48,36 +48,14 @@ export class NodeExchange implements Incoming {
 
   text(): Promise<Read<string>> {
     if (this.#refusal !== undefined) return Promise.resolve({ refusal: this.#refusal });
-    const { request } = this;
-    const { bodies } = this.#connection.carrier;
-    const announced = Number(request.headers['content-length'] ?? Infinity);
-    let body: Body | undefined = new Body();
-    return new Promise((resolve) => {
-      this.#settle = (read) => {
-        body = undefined;
-        bodies.free(this);
-        resolve(read);
-      };
-      request.on('data', (piece: Buffer) => {
-        // The rest still flows and is thrown away, so that the answer can reach its sender.
-        if (body === undefined) return;
-        const { size } = body;
-        if (!body.add(piece)) this.#settle?.(body.read());
-        // Nearly every body comes in one piece, and is done with at once.
-        else if (body.size < announced) bodies.take(this, body.size - size);
-      });
-      request.on('end', () => {
-        if (body !== undefined) this.#settle?.(body.read());
-      });
-      // A sender that went away is no failure of the server, and nobody reads this answer.
-      request.on('error', () => this.refuse(CUT_SHORT));
-    });
+    this.#arrival = new Arrival(this.request, this.#connection.carrier.bodies);
+    return this.#arrival.read;
   }
 
   /** Gives up what is still to come of the body: whoever waits for it gets the refusal. */
   refuse(refusal: Refusal): void {
     this.#refusal = refusal;
-    this.#settle?.({ refusal });
+    this.#arrival?.refuse(refusal);
   }
 
   /** Ends the connection, and with it this exchange and all others on it. */
@@ -87,9 +65,8 @@ export class NodeExchange implements Incoming {
 
   /** To be called once its connection is closed. */
   abandon(): void {
-    const { answers, bodies } = this.#connection.carrier;
-    answers.free(this);
-    bodies.free(this);
+    this.#connection.carrier.answers.free(this);
+    this.#arrival?.refuse(CUT_SHORT);
     // A pipeline does not end where it leads to an answer whose turn has not come.
     if (this.#pieces !== undefined) void letGo(this.#pieces);
   }
