@@ -2,7 +2,7 @@ import { AMOUNT_MAX } from './amount.js';
 import { type Refusal, refuse } from './errors.js';
 import { type Funds, takeFrom, usableParts } from './funds.js';
 import type { Uuid } from './id.js';
-import { availableOf, fundsOf } from './kept.js';
+import { fundsOf, takeableOf } from './kept.js';
 import type { Account, Drawdown, Entry, Grant, Part, Posting, Transaction } from './model.js';
 import { type Changes, hasParts, type State } from './state.js';
 
@@ -119,7 +119,7 @@ class Booking {
     if (needed === 0n) return undefined;
     // The credits are in the balance, and what they pay is not there to be drawn a second time.
     const funds = this.#funds({ ...account, balance: account.balance - paid });
-    const available = availableOf(this.#state, funds, this.#createdAt);
+    const available = takeableOf(this.#state, funds, this.#createdAt);
     if (available < needed) return uncovered(-amount, available + paid);
     const usable = usableParts(funds, this.#createdAt);
     for (const part of takeFrom(usable, needed)) this.#draw(line, part);

@@ -3,7 +3,7 @@ import { mismatch, missingAccount, posted, refused, replay, unusable } from './c
 import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
 import { type Refusal, refuse } from './errors.js';
 import { leaveOf, OPEN_HOLDS_MAX, sumOf, takeFrom, usableParts } from './funds.js';
-import { availableOf, endedHold, fundsOf } from './kept.js';
+import { endedHold, fundsOf, takeableOf } from './kept.js';
 import type { Account, Hold, Part } from './model.js';
 import { type Changes, type Decision, instantOf, NO_CHANGES, type State } from './state.js';
 
@@ -22,7 +22,7 @@ export function decideHold(state: State, command: HoldCommand): Decision {
   const account = state.accounts.get(accountId)!;
   const now = instantOf(state, account);
   const funds = fundsOf(state, account, now);
-  const available = availableOf(state, funds, now);
+  const available = takeableOf(state, funds, now);
   if (available < amount) return refused(uncovered(amount, available));
   if (account.openHolds >= OPEN_HOLDS_MAX) return refused(tooManyHolds());
   const hold: Hold = {

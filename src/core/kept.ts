@@ -86,7 +86,7 @@ export function fundsOf(
  * What can be taken of funds at an instant. It is known even where not all grants were read, as
  * they are not for what is more than the balance.
  */
-export function availableOf(
+export function takeableOf(
   { pending }: Pick<State, 'pending'>,
   { account, grants }: Omit<Funds, 'holds'>,
   at: number,

@@ -1,3 +1,4 @@
+import { availableOf } from './funds.js';
 import type { Account } from './model.js';
 
 /** An account right after what is told of it, and what of its balance is still to come. */
@@ -12,6 +13,6 @@ export interface Standing {
  */
 export function amountsOf({ account, pending }: Standing) {
   const balance = account.balance - pending;
-  const available = account.status === 'closed' ? 0n : balance - account.held;
+  const available = availableOf(account, balance, account.held);
   return { balance: balance.toString(), available: available.toString() };
 }

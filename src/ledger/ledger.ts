@@ -55,11 +55,12 @@ export interface EntryPlace {
  */
 export class Ledger {
   readonly engine: Engine;
+  /** For single statements of requests, in which each store has its share of the readers. */
+  readonly reader: Db;
   readonly webhooks: Webhooks;
   readonly funds: FundReads;
   readonly announceAheadMs: number;
   readonly #batcher: Batcher;
-  readonly #shares: ReadShares;
   #commands = 0;
   #onEvents: () => void = () => {};
 
@@ -75,21 +76,17 @@ export class Ledger {
     secretKeys: SecretKeys = new SecretKeys(),
   ) {
     this.engine = engine;
-    this.#shares = new ReadShares(engine.reader);
+    this.reader = new ReadShares(engine.reader);
     this.announceAheadMs = announceAheadMs;
-    this.funds = new FundReads(engine.reader);
-    this.webhooks = new Webhooks(engine, guard, secretKeys, () => this.#onEvents());
+    this.funds = new FundReads(this.reader);
+    const { reader } = this;
+    this.webhooks = new Webhooks({ ...engine, reader }, guard, secretKeys, () => this.#onEvents());
     this.#batcher = new Batcher(engine, () => this.#onEvents());
   }
 
   /** How many commands it has been given so far. */
   get commands(): number {
     return this.#commands;
-  }
-
-  /** What reads for a store, in its share of the readers. */
-  readerOf(store: Store): Db {
-    return this.#shares.of(store.id);
   }
 
   /** Sets what is called whenever there are new events for webhooks. */
@@ -172,12 +169,12 @@ export class Ledger {
   }
 
   async account(store: Store, id: Uuid): Promise<Account> {
-    return found(await readAccount(this.engine.reader, store.id, id), NO_ACCOUNT);
+    return found(await readAccount(this.reader, store.id, id), NO_ACCOUNT);
   }
 
   /** @throws {RefusalError} where a cursor is not an account of this store. */
   async accounts(store: Store, filter: AccountFilter, page: Page<Uuid>): Promise<Listed<Account>> {
-    const { reader } = this.engine;
+    const { reader } = this;
     await checkCursors(page, async (id) => (await readAccount(reader, store.id, id)) !== undefined);
     return listAccounts(reader, store.id, filter, page);
   }
@@ -189,17 +186,17 @@ export class Ledger {
 
   /** The store's time, and whether it is real time that runs. */
   clock(store: Store): Promise<{ now: number; real: boolean }> {
-    return readClockOf(this.engine.reader, store.id);
+    return readClockOf(this.reader, store.id);
   }
 
   /** Sets a test store's time; null returns it to real time. */
   setClock(store: Store, instant: number | null): Promise<void> {
-    return setClock(this.engine.reader, store.id, instant);
+    return setClock(this.reader, store.id, instant);
   }
 
   /** @throws {RefusalError} where the clock would pass its last instant. */
   async advanceClock(store: Store, seconds: number): Promise<void> {
-    const moved = await advanceClock(this.engine.reader, store.id, seconds, CLOCK_MAX);
+    const moved = await advanceClock(this.reader, store.id, seconds, CLOCK_MAX);
     if (!moved) throw new RefusalError(PAST_THE_LAST_YEAR);
   }
 
@@ -214,11 +211,11 @@ export class Ledger {
     const after = await this.#seq(store, id, page.after, 'starting_after');
     const before = await this.#seq(store, id, page.before, 'ending_before');
     const window = { limit: page.limit, after, before };
-    return listEntries(this.engine.reader, store.id, id, filter, window);
+    return listEntries(this.reader, store.id, id, filter, window);
   }
 
   async transaction(store: Store, id: Uuid): Promise<Transaction> {
-    return found(await readTransaction(this.engine.reader, store.id, id), NO_TRANSACTION);
+    return found(await readTransaction(this.reader, store.id, id), NO_TRANSACTION);
   }
 
   /** @throws {RefusalError} where a cursor is not a transaction with this reference. */
@@ -227,7 +224,7 @@ export class Ledger {
     reference: string,
     page: Page<Uuid>,
   ): Promise<Listed<Transaction>> {
-    const { reader } = this.engine;
+    const { reader } = this;
     await checkCursors(page, async (id) => {
       const transaction = await readTransaction(reader, store.id, id);
       return transaction?.reference === reference;
@@ -243,7 +240,7 @@ export class Ledger {
 
   async #seq(store: Store, accountId: Uuid, place: EntryPlace | undefined, param: string) {
     if (place === undefined) return undefined;
-    const seq = await findSeq(this.engine.reader, store.id, accountId, place);
+    const seq = await findSeq(this.reader, store.id, accountId, place);
     return found(seq, invalidCursor(param));
   }
 }

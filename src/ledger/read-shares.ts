@@ -1,5 +1,4 @@
 import { RefusalError, refuse } from '../core/errors.js';
-import type { Uuid } from '../core/id.js';
 import type { Db, Result } from '../store/db.js';
 import { READERS_MAX } from '../store/postgres.js';
 
@@ -25,9 +24,9 @@ interface Share {
  * none, the store that reads least is next. So slow reads of one store, however many, never keep
  * the others from being answered.
  */
-export class ReadShares {
+export class ReadShares implements Db {
   readonly #db: Db;
-  readonly #shares = new Map<Uuid, Share>();
+  readonly #shares = new Map<unknown, Share>();
   #running = 0;
 
   constructor(db: Db) {
@@ -35,15 +34,12 @@ export class ReadShares {
   }
 
   /**
-   * What reads for a store.
+   * Every statement of a store has its id as the first value; one without is of no store.
    *
-   * @throws {RefusalError} `overloaded` from a query where too many wait, or it waits too long.
+   * @throws {RefusalError} `overloaded` where too many of a store wait, or one waits too long.
    */
-  of(storeId: Uuid): Db {
-    return { query: (text, values) => this.#query(storeId, text, values) };
-  }
-
-  async #query(storeId: Uuid, text: string, values?: unknown[]): Promise<Result> {
+  async query(text: string, values?: unknown[]): Promise<Result> {
+    const storeId = values?.[0];
     const share = this.#shareOf(storeId);
     if (this.#hasRoom(share)) this.#start(share);
     else await this.#turn(share);
@@ -54,7 +50,7 @@ export class ReadShares {
     }
   }
 
-  #shareOf(storeId: Uuid): Share {
+  #shareOf(storeId: unknown): Share {
     let share = this.#shares.get(storeId);
     if (share === undefined) {
       share = { running: 0, waiting: [] };
@@ -88,7 +84,7 @@ export class ReadShares {
     });
   }
 
-  #end(storeId: Uuid, share: Share): void {
+  #end(storeId: unknown, share: Share): void {
     share.running--;
     this.#running--;
     const next = this.#next();

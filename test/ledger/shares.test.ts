@@ -30,8 +30,8 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('a store reads at most its share at once, and the rest in order', async () => {
   const { db, begun, texts } = slowDb();
-  const reader = new ReadShares(db).of('a');
-  const asked = Array.from({ length: STORE_READS_MAX + 2 }, (_, n) => reader.query(`a${n}`));
+  const reader = new ReadShares(db);
+  const asked = Array.from({ length: STORE_READS_MAX + 2 }, (_, n) => reader.query(`a${n}`, ['a']));
   await turn();
   expect(begun).toHaveLength(STORE_READS_MAX);
   for (let n = 0; n < asked.length; n++) {
@@ -46,7 +46,7 @@ test('whoever reads least is next', async () => {
   const { db, begun, texts } = slowDb();
   const shares = new ReadShares(db);
   const ask = (store: string, n: number) =>
-    Array.from({ length: n }, (_, i) => shares.of(store).query(`${store}${i}`));
+    Array.from({ length: n }, (_, i) => shares.query(`${store}${i}`, [store]));
   const asked = [...ask('a', STORE_READS_MAX + 5), ...ask('b', STORE_READS_MAX), ...ask('c', 1)];
   await turn();
   // Two of b found room beside a; all others wait.
@@ -64,12 +64,12 @@ test('whoever reads least is next', async () => {
 
 test('too many that wait, or one that waits too long: overloaded', async () => {
   const { db, begun } = slowDb();
-  const reader = new ReadShares(db).of('a');
-  const running = Array.from({ length: STORE_READS_MAX }, () => reader.query('running'));
+  const reader = new ReadShares(db);
+  const running = Array.from({ length: STORE_READS_MAX }, () => reader.query('running', ['a']));
   const overloaded = { refusal: { code: 'overloaded' } };
-  const waiting = Array.from({ length: READS_WAITING_MAX }, () => reader.query('waiting'));
+  const waiting = Array.from({ length: READS_WAITING_MAX }, () => reader.query('waiting', ['a']));
   const ended = Promise.allSettled(waiting);
-  await expect(reader.query('one too many')).rejects.toMatchObject(overloaded);
+  await expect(reader.query('one too many', ['a'])).rejects.toMatchObject(overloaded);
   const started = performance.now();
   for (const result of await ended) {
     expect(result).toMatchObject({ status: 'rejected', reason: overloaded });
@@ -77,7 +77,7 @@ test('too many that wait, or one that waits too long: overloaded', async () => {
   expect(performance.now() - started).toBeGreaterThan(READ_WAIT_MS_MAX / 2);
   for (const { end } of begun) end();
   await Promise.all(running);
-  const next = reader.query('next');
+  const next = reader.query('next', ['a']);
   await turn();
   begun.at(-1)!.end();
   await next;
@@ -102,7 +102,7 @@ onEngine(POSTGRES, (engine) => {
     const { store } = (await new KeyRing(database.engine.keys).authenticate(key))!;
     // Longer than the others take, and short enough to end by itself.
     const slow = Array.from({ length: 12 }, () =>
-      server.ledger.readerOf(store).query('select pg_sleep(1)'),
+      server.ledger.reader.query('select pg_sleep(1), $1::text', [store.id]),
     );
     const ended = Promise.allSettled(slow);
     const left = { count: slow.length };
