@@ -46,7 +46,7 @@ export class Batcher {
   readonly #runner: BatchRunner;
   readonly #line: WaitingLine;
   readonly #queues = new Map<Uuid, StoreQueue>();
-  /** What is being tried. An array, for a Set that lives long keeps what it once held from dying. */
+  /** What is being tried: an array, for a long-lived Set keeps what it once held from dying. */
   readonly #flights: (readonly Pending[])[] = [];
   #watch: NodeJS.Timeout | undefined;
   /** How many commands wait for a lane. */

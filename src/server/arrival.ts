@@ -43,7 +43,7 @@ export class Arrival {
     const { size } = body;
     if (!body.add(piece)) this.#settle(body.read());
     // Nearly every body comes in one piece, and is done with at once.
-    else if (body.size < this.#announced) this.#bodies.take(this, body.size - size);
+    else if (body.length < this.#announced) this.#bodies.take(this, body.size - size);
   }
 
   #settle(read: Read<string>): void {

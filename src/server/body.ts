@@ -19,6 +19,11 @@ export class Body {
   #length = 0;
   #pieces = 0;
 
+  /** How many bytes have arrived. */
+  get length(): number {
+    return this.#length;
+  }
+
   /** How many bytes it keeps allocated. */
   get size(): number {
     return this.#bytes?.length ?? 0;
