@@ -287,7 +287,7 @@ onEngines((engine) => {
         await sweepStore(ledger, real.store);
         await expectSamePast(seen, real);
       }),
-      { seed, numRuns: 60, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: false },
+      { seed, numRuns: 40, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: false },
     );
   });
 });
