@@ -3,7 +3,7 @@ import { keyOf, type ReverseCommand } from './command.js';
 import { refuse } from './errors.js';
 import { freeOf, freeOfPool } from './funds.js';
 import type { Uuid } from './id.js';
-import type { Account, Entry, Part, Posting, Transaction } from './model.js';
+import type { Account, Entry, Grant, Part, Posting, Transaction } from './model.js';
 import type { Decision, State } from './state.js';
 
 /** Posts the opposite of a whole transaction, once (contract section 2.6). */
@@ -92,11 +92,15 @@ function shortOf(
 ): Decision | undefined {
   const grants = state.grants.get(account.id);
   for (const [grantId, amount] of needed) {
-    const grant = grantId === null ? undefined : grants?.get(grantId);
-    const free = grant === undefined ? freeOfPool(account) : freeOf(grant);
+    const free = grantId === null ? freeOfPool(account) : freeOfGrant(grants?.get(grantId));
     if (amount <= 0n || amount <= free) continue;
     const message = `Insufficient balance: ${amount} to take back, ${free} of it left unused.`;
     return refused(refuse('insufficient_balance', message, 'transaction_id'));
   }
   return undefined;
+}
+
+/** What is not there has nothing left to be taken back. */
+function freeOfGrant(grant: Grant | undefined): bigint {
+  return grant === undefined ? 0n : freeOf(grant);
 }

@@ -86,7 +86,7 @@ export function freeOfPool({ balance, held, freeInGrants }: Account): bigint {
 }
 
 /** What open holds keep of each grant, and of the pool under null. */
-export function pinnedBy(holds: Iterable<Pick<Hold, 'status' | 'pins'>>): Map<Uuid | null, bigint> {
+function pinnedBy(holds: Iterable<Pick<Hold, 'status' | 'pins'>>): Map<Uuid | null, bigint> {
   const pinned = new Map<Uuid | null, bigint>();
   for (const { status, pins } of holds) {
     if (status !== 'open') continue;

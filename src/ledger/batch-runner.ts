@@ -68,14 +68,16 @@ export class BatchRunner {
     for (const pending of waiting) {
       pending.whereabouts = waitFor === undefined ? 'flight' : 'line';
     }
+    let outcomes: readonly (Outcome | Busy)[];
     try {
-      const outcomes = await this.#commit(store, waiting, waitFor);
-      this.#health.worked();
-      onCommitted();
-      return handOut(waiting, outcomes);
+      outcomes = await this.#commit(store, waiting, waitFor);
     } catch (error) {
       return this.#afterFailure(store, waiting, waitFor, error);
     }
+    // What follows is outside, for nothing that is committed may be taken for failed.
+    this.#health.worked();
+    onCommitted();
+    return handOut(waiting, outcomes);
   }
 
   async #commit(
