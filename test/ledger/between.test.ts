@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import { extendCommand, holdCommand, type Terms } from '../../src/ledger/requests.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 import { interrupted } from '../harness/watched.js';
 
 /**
@@ -26,9 +27,7 @@ onEngines((engine) => {
   beforeAll(async () => {
     database = await engine.create();
     ledger = new Ledger(database.engine);
-    const key = generateKey('test');
-    await ensureKey(database.engine.reader, key, { name: 'test', scopes: ['*'] });
-    store = (await new KeyRing(database.engine.reader).authenticate(key))!.store;
+    store = await createStore(database.engine);
   });
   afterAll(() => database.drop());
 

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, verifyLedger } from '../../src/ledger/index.js';
+import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { captureCommand, holdCommand } from '../../src/ledger/requests.js';
 import { listMigrations, splitStatements } from '../../src/store/migrate.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /** The migration counts what the holds of an older database keep, as the ledger counts it since. */
 
@@ -18,10 +19,7 @@ onEngines((engine) => {
   afterAll(() => database.drop());
 
   async function fill(ledger: Ledger): Promise<void> {
-    const { reader } = ledger.engine;
-    const apiKey = generateKey('test');
-    await ensureKey(reader, apiKey, { name: 'test', scopes: ['*'] });
-    const { store } = (await new KeyRing(reader).authenticate(apiKey))!;
+    const store = await createStore(ledger.engine);
     for (const initialBalance of [0n, 9n]) {
       const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance };
       const opened = await ledger.open(store, fields);

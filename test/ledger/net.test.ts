@@ -1,17 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Posting } from '../../src/core/model.js';
 import { newId } from '../../src/ledger/ids.js';
-import {
-  ensureKey,
-  generateKey,
-  KeyRing,
-  Ledger,
-  type Store,
-  sweepStore,
-  verifyLedger,
-} from '../../src/ledger/index.js';
+import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import { postCommand } from '../../src/ledger/requests.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /** What the lines of one account come to draws, and what the former rule drew stays right. */
 
@@ -26,9 +19,7 @@ onEngines((engine) => {
   beforeAll(async () => {
     database = await engine.create();
     ledger = new Ledger(database.engine);
-    const apiKey = generateKey('test');
-    await ensureKey(ledger.engine.reader, apiKey, { name: 'test', scopes: ['*'] });
-    store = (await new KeyRing(ledger.engine.reader).authenticate(apiKey))!.store;
+    store = await createStore(ledger.engine);
   });
   afterAll(() => database.drop());
 

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Uuid } from '../../src/core/id.js';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import { creditCommand, debitCommand, postCommand } from '../../src/ledger/requests.js';
 import { BATCH_MAX, partitionOf } from '../../src/ledger/store-queue.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';
 
 /** A store's accounts are spread over partitions, which nobody must notice but by the time. */
@@ -32,9 +33,7 @@ onEngines((engine) => {
           }
         },
       });
-      const key = generateKey('test');
-      await ensureKey(database.engine.reader, key, { name: 'test', scopes: ['*'] });
-      store = (await new KeyRing(database.engine.reader).authenticate(key))!.store;
+      store = await createStore(database.engine);
     });
     afterAll(async () => {
       await expectSound(database.engine.reader);

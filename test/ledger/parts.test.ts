@@ -1,17 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import {
-  ensureKey,
-  generateKey,
-  KeyRing,
-  Ledger,
-  type Store,
-  sweepStore,
-  verifyLedger,
-} from '../../src/ledger/index.js';
+import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import { SETTLED_MAX } from '../../src/ledger/load-funds.js';
 import { creditCommand, holdCommand } from '../../src/ledger/requests.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';
 import { watched } from '../harness/watched.js';
 
@@ -33,9 +26,7 @@ onEngines((engine) => {
     beforeAll(async () => {
       database = await engine.create({ lanes: 1 });
       ledger = new Ledger(watched(database.engine, sent));
-      const key = generateKey('test');
-      await ensureKey(database.engine.reader, key, { name: 'test', scopes: ['*'] });
-      store = (await new KeyRing(database.engine.reader).authenticate(key))!.store;
+      store = await createStore(database.engine);
     });
     afterAll(async () => {
       await expectSound(database.engine.reader);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import { findDueAccounts } from '../../src/store/clock.js';
-import type { Db, Engine, Statement } from '../../src/store/db.js';
+import type { Db, Statement } from '../../src/store/db.js';
 import { findNames, observe, readTransactions } from '../../src/store/find.js';
 import { findOwners, toHold } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
@@ -13,6 +13,7 @@ import { readBasis, readBasisAt } from '../../src/store/read-position.js';
 import { updateBalances, updateStatuses } from '../../src/store/write.js';
 import { updateFunds, updateGrants, updateHolds } from '../../src/store/write-funds.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /**
  * What the planner makes of every statement that finds rows, in tables with 100,000 transactions.
@@ -112,12 +113,6 @@ function expectNarrow(plan: Node, label: string): void {
     narrow++;
   }
   expect(narrow, text).toBeGreaterThan(0);
-}
-
-async function createStore(engine: Engine): Promise<Store> {
-  const key = generateKey('test');
-  await ensureKey(engine.reader, key, { name: 'test', scopes: ['*'] });
-  return (await new KeyRing(engine.reader).authenticate(key))!.store;
 }
 
 /** The statements that a read sends, with their values. */

@@ -3,12 +3,13 @@ import { type Beginning, compareUse, freeOf } from '../../src/core/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import type { Grant } from '../../src/core/model.js';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import { debitCommand, holdCommand, voidCommand } from '../../src/ledger/requests.js';
 import { findGrants, findPending, type Reach, toGrants, toPending } from '../../src/store/reach.js';
 import { insertGrants } from '../../src/store/write-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
+import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';
 
 /** The database reads as many grants as commands can reach, in the very order of `compareUse`. */
@@ -159,9 +160,7 @@ onEngines((engine) => {
     beforeAll(async () => {
       database = await engine.create({ lanes: 1 });
       ledger = new Ledger(database.engine);
-      const key = generateKey('test');
-      await ensureKey(database.engine.reader, key, { name: 'test', scopes: ['*'] });
-      store = (await new KeyRing(database.engine.reader).authenticate(key))!.store;
+      store = await createStore(database.engine);
     });
     afterAll(async () => {
       await expectSound(database.engine.reader);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Command } from '../../src/core/command.js';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import {
   captureCommand,
   creditCommand,
@@ -13,6 +13,7 @@ import {
 } from '../../src/ledger/requests.js';
 import { findDueAccounts } from '../../src/store/clock.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /**
  * An account with thousands of grants, and a hold on each that has ended. What a command reads of
@@ -53,9 +54,7 @@ onEngine(POSTGRES, (engine) => {
   beforeAll(async () => {
     database = await engine.create({ lanes: 1 });
     ledger = new Ledger(database.engine);
-    const key = generateKey('test');
-    await ensureKey(database.engine.reader, key, { name: 'test', scopes: ['*'] });
-    store = (await new KeyRing(database.engine.reader).authenticate(key))!.store;
+    store = await createStore(database.engine);
   });
   afterAll(() => database.drop());
 

@@ -1,18 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import {
-  ensureKey,
-  generateKey,
-  KeyRing,
-  Ledger,
-  type Store,
-  sweepStore,
-  verifyLedger,
-} from '../../src/ledger/index.js';
+import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import type { Terms } from '../../src/ledger/requests.js';
 import { captureCommand, holdCommand, voidCommand } from '../../src/ledger/requests.js';
 import { damaged } from '../harness/damage.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /**
  * Damage to grants, drawdowns and holds, each with all that `verify` reports of it. Most of it is
@@ -238,13 +231,6 @@ const BALANCED: [what: string, kinds: string[], ...sql: string[]][] = [
   ],
 ];
 
-async function createStore(ledger: Ledger): Promise<Store> {
-  const { reader } = ledger.engine;
-  const apiKey = generateKey('test');
-  await ensureKey(reader, apiKey, { name: 'test', scopes: ['*'] });
-  return (await new KeyRing(reader).authenticate(apiKey))!.store;
-}
-
 /** What the accounts of one store go through, in few words. */
 class Script {
   constructor(
@@ -282,7 +268,7 @@ class Script {
 }
 
 async function fill(ledger: Ledger): Promise<void> {
-  const store = await createStore(ledger);
+  const store = await createStore(ledger.engine);
   const script = new Script(ledger, store);
   await ledger.setClock(store, T0);
 

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, verifyLedger } from '../../src/ledger/index.js';
+import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { captureCommand, holdCommand } from '../../src/ledger/requests.js';
 import { damaged } from '../harness/damage.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /**
  * Each thing that `verify` proves of grants and holds is broken on purpose and must be reported.
@@ -43,10 +44,7 @@ const DAMAGE: [kind: string, sql: string][] = [
 ];
 
 async function fill(ledger: Ledger): Promise<void> {
-  const { reader } = ledger.engine;
-  const apiKey = generateKey('test');
-  await ensureKey(reader, apiKey, { name: 'test', scopes: ['*'] });
-  const { store } = (await new KeyRing(reader).authenticate(apiKey))!;
+  const store = await createStore(ledger.engine);
   const fields = { customerId: 'c', name: 'a', unitLabel: 'u', initialBalance: 10n };
   const opened = await ledger.open(store, fields);
   if (opened.kind !== 'account') throw new Error(opened.kind);

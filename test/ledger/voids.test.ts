@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import { holdCommand, releaseCommand, voidCommand } from '../../src/ledger/requests.js';
 import { readVoids } from '../../src/store/read-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /** What the voids of before took is found for them too. */
 
@@ -19,9 +20,7 @@ onEngines((engine) => {
   beforeAll(async () => {
     database = await engine.create();
     ledger = new Ledger(database.engine);
-    const apiKey = generateKey('test');
-    await ensureKey(ledger.engine.reader, apiKey, { name: 'test', scopes: ['*'] });
-    store = (await new KeyRing(ledger.engine.reader).authenticate(apiKey))!.store;
+    store = await createStore(ledger.engine);
   });
   afterAll(() => database.drop());
 

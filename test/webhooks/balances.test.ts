@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OWN_EVENTS } from '../../src/core/events.js';
 import { newId } from '../../src/ledger/ids.js';
-import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
 import { debitCommand, holdCommand, type Terms } from '../../src/ledger/requests.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { createStore } from '../harness/store.js';
 
 /** What events tell of a balance is what a read of it said at that instant. */
 
@@ -18,11 +19,8 @@ onEngines((engine) => {
 
     beforeAll(async () => {
       database = await engine.create({ lanes: 1 });
-      const { reader } = database.engine;
       ledger = new Ledger(database.engine);
-      const key = generateKey('test');
-      await ensureKey(reader, key, { name: 'test', scopes: ['*'] });
-      store = (await new KeyRing(reader).authenticate(key))!.store;
+      store = await createStore(database.engine);
       const events = [...OWN_EVENTS, 'credits.granted', 'credits.consumed'];
       const fields = { name: null, url: undefined, deliveryMode: 'cli' as const };
       await ledger.webhooks.create(store, { ...fields, events, signature: 'creem' });
