@@ -4,12 +4,12 @@ import {
   Deliverer,
   type DeliverySettings,
   DeliverySettingsError,
-  endsWithin,
   type Ledger,
   migrate,
   Pace,
   readDeliverySettings,
   type SecretKeys,
+  within,
 } from '../ledger/index.js';
 import { openEngine } from './engine.js';
 import { readSecretKeys } from './secrets.js';
@@ -72,7 +72,7 @@ export async function deliver(settings: Settings): Promise<void> {
     await stop.asked;
     await stop.waitFor('webhook deliveries', deliverer.stop());
   } finally {
-    await endsWithin(STOP_MS_MAX, stop.waitFor('closing the database', engine.close()));
+    await within(STOP_MS_MAX, stop.waitFor('closing the database', engine.close()), undefined);
     stop.over();
   }
 }

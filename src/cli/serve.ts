@@ -1,13 +1,13 @@
 import { pino } from 'pino';
 import {
   type Engine,
-  endsWithin,
   ensureKey,
   generateKey,
   Ledger,
   listKeys,
   migrate,
   Sweeper,
+  within,
 } from '../ledger/index.js';
 import { createApp, listen } from '../server/index.js';
 import { deliverBeside, readDelivery } from './delivery.js';
@@ -43,7 +43,7 @@ export async function serve(settings: Settings, flags: OutputFlags): Promise<voi
     ]);
   } finally {
     // Where a start has failed there was no signal, and its error is to be told all the same.
-    await endsWithin(STOP_MS_MAX, stop.waitFor('closing the database', ledger.close()));
+    await within(STOP_MS_MAX, stop.waitFor('closing the database', ledger.close()), undefined);
     stop.over();
   }
 }

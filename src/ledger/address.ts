@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
+import { within } from './within.js';
 
 /**
  * Which addresses may be called. A webhook's URL is chosen by whoever holds a key, so without
@@ -145,15 +146,7 @@ export class AddressGuard {
     const family = isIP(host);
     // Node asks no resolver for a literal, and neither must this.
     if (family !== 0) return [{ address: host, family: family as 4 | 6 }];
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<readonly Address[]>((resolve) => {
-      timer = setTimeout(resolve, RESOLVE_MS_MAX, []);
-    });
-    try {
-      return await Promise.race([this.#lookUp(host), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return within(RESOLVE_MS_MAX, this.#lookUp(host), []);
   }
 
   #lookUp(host: string): Promise<readonly Address[]> {

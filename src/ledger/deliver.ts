@@ -5,13 +5,13 @@ import { AddressGuard } from './address.js';
 import { Courier } from './courier.js';
 import type { CourierParts } from './courier-parts.js';
 import type { DeliverySettings } from './delivery-settings.js';
-import { endsWithin } from './ending.js';
 import type { DeliveryLog } from './endpoint-health.js';
 import { newId } from './ids.js';
 import type { AttemptCounts } from './outcome.js';
 import { Pace } from './pace.js';
 import { sweepDeliveries } from './retention.js';
 import { SecretKeys } from './secrets.js';
+import { within } from './within.js';
 
 export interface DelivererOptions {
   readonly settings: DeliverySettings;
@@ -88,7 +88,14 @@ export class Deliverer {
     this.#stopped = true;
     for (const { courier } of this.#couriers.values()) courier.stop();
     this.#wake();
-    if (await endsWithin(STOP_GRACE_MS, this.#end())) return;
+    if (
+      await within(
+        STOP_GRACE_MS,
+        this.#end().then(() => true),
+        false,
+      )
+    )
+      return;
     const endpoints = [...this.#couriers.keys()];
     this.#parts.log.warn({ endpoints }, 'stopped before all webhook deliveries had ended');
   }

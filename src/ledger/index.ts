@@ -40,7 +40,6 @@ export {
   readDeliverySettings,
 } from './delivery-settings.js';
 export { parseDuration } from './duration.js';
-export { endsWithin } from './ending.js';
 export type { DeliveryLog } from './endpoint-health.js';
 export {
   type Access,
@@ -75,3 +74,4 @@ export {
   type VerifyReport,
   verifyLedger,
 } from './verify.js';
+export { within } from './within.js';

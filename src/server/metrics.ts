@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Ledger } from '../ledger/index.js';
-import { within } from './within.js';
+import { type Ledger, within } from '../ledger/index.js';
 
 // From a tenth of a millisecond, for reads from memory, to the statement time-out.
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
@@ -96,7 +95,10 @@ function addWebhookMetrics(registry: Registry, { webhooks }: Ledger): void {
     help: 'Age of the oldest event that waits for its first attempt; NaN if the database is away.',
     registers: [registry],
     async collect() {
-      const asked = webhooks.oldestPending().then((milliseconds) => milliseconds / 1000);
+      const asked = webhooks.oldestPending().then(
+        (milliseconds) => milliseconds / 1000,
+        () => Number.NaN,
+      );
       this.set(await within(OLDEST_TIMEOUT_MS, asked, Number.NaN));
     },
   });

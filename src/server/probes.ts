@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { type Ledger, newerMigration, pendingMigrations } from '../ledger/index.js';
+import { type Ledger, newerMigration, pendingMigrations, within } from '../ledger/index.js';
 import type { Answer } from './exchange.js';
 import type { Metrics } from './metrics.js';
 import { referencePage } from './reference.js';
 import type { Route } from './router.js';
-import { within } from './within.js';
 
 export interface Probes {
   /** True once the server has begun to stop: a balancer must send nothing more. */
