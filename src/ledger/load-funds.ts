@@ -43,6 +43,7 @@ interface Ended {
   readonly expiresAt: number;
 }
 
+const NO_GRANTS: FoundGrants = { grants: new Map(), walked: [], ended: [] };
 const NOTHING: Loaded = { grants: [], holds: [], pending: new Map(), settleTo: undefined };
 
 /**
@@ -54,28 +55,29 @@ export const SETTLED_MAX = 1_000;
 const WALKED_FIRST = 8;
 const WALKED_FACTOR = 16;
 
-/** Reads the grants and holds that commands can touch; sends nothing where there are none. */
+/**
+ * Reads the grants and holds that commands can touch. It does not ask for grants where no account
+ * has an open one, for what a hold keeps of is open, and sends nothing where there is nothing.
+ */
 export async function loadFunds(lane: Lane, store: Store, locked: Locked): Promise<Loaded> {
   const reaches = reachesOf(locked);
   const named = namedBy(locked);
-  const { holdIds, holdKeys, grantIds, transactionIds } = named;
-  const count = holdIds.length + holdKeys.length + grantIds.length + transactionIds.length;
-  if (reaches.length === 0 && count === 0) return NOTHING;
   const withHolds = reaches.filter(({ accountId }) => openOf(locked, accountId).openHolds > 0);
   const withGrants = reaches.filter(({ accountId }) => openOf(locked, accountId).openGrants > 0);
+  const asksGrants = withGrants.length + named.grantIds.length + named.transactionIds.length > 0;
+  const asksHolds = withHolds.length + named.holdIds.length + named.holdKeys.length > 0;
+  if (!asksGrants && !asksHolds) return NOTHING;
   const due = jumpsIn(reaches) ? Number.MAX_SAFE_INTEGER : SETTLED_MAX;
   for (let walked = WALKED_FIRST; ; walked *= WALKED_FACTOR) {
     const bounds: Bounds = { walked, due };
-    const statements: Statement[] = [
-      findGrants(store.id, reaches, named, bounds),
-      findHolds(store.id, withHolds, named, bounds),
-    ];
-    if (withGrants.length > 0) {
+    const statements: Statement[] = [findHolds(store.id, withHolds, named, bounds)];
+    if (asksGrants) {
+      statements.push(findGrants(store.id, withGrants, named, bounds));
       statements.push(findPending(store.id, afterNewest(locked, withGrants)));
     }
     const answers = await lane.flight(statements);
-    const [grants, holds, pending] = answers as [Result, Result, Result | undefined];
-    const found = toGrants(grants);
+    const [holds, grants, pending] = answers as [Result, Result?, Result?];
+    const found = grants === undefined ? NO_GRANTS : toGrants(grants);
     if (isCutShort(found, reaches, walked)) continue;
     return assemble(locked, reaches, found, holds, pending);
   }
