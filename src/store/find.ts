@@ -33,7 +33,7 @@ export const MOMENT = `moment as materialized (
  */
 export function observe(storeId: Uuid, keys: readonly string[]): Statement {
   return {
-    text: `select ${NOW}, (select max(version) from tallystick.migrations) as schema,
+    text: `select ${NOW}, schema,
         (select string_agg(k.place || ' ' || t.transaction_id || ' ' || t.fingerprint, ',')
           from unnest($2::text[]) with ordinality as k (key, place)
           cross join lateral (
@@ -66,7 +66,7 @@ export function toSubscriptions(result: Result): Subscription[] {
   });
 }
 
-/** The newest migration that the database has. */
+/** The newest migration that the database had when the batch looked. */
 export function toSchema(result: Result): number {
   return result.rows[0].schema;
 }

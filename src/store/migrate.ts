@@ -35,6 +35,9 @@ const OTHER_MS_MAX = 600_000;
 /** How long a migration waits for a table that is in use. */
 const TABLE_MS_MAX = 10_000;
 
+/** The first migration after which a store's row says of which version the schema is. */
+const MARKED_SINCE = 10;
+
 const FILES = readdirSync(fileURLToPath(FOLDER))
   .filter((file) => file.endsWith('.sql'))
   .sort();
@@ -69,7 +72,7 @@ export async function planMigrations(db: Db | undefined): Promise<string[]> {
 begin;
 insert into tallystick.migrations (version, name) values (${version}, '${name}');
 ${sql.trim()}
-commit;`,
+${markOf(version)}commit;`,
   );
   return applied.size > 0 ? steps : [`${LEDGER_TABLE};`, ...steps];
 }
@@ -128,8 +131,19 @@ async function settlingRaces<T>(work: () => Promise<T>): Promise<T> {
 const IN_USE =
   'A migration waits for a table that is in use. Stop the other servers and what else works in the schema tallystick, then try again.';
 
+/**
+ * What writes a migration's version into the rows of stores. Altering the table waits for the
+ * batches in flight, so that none of an older server ends after the migration it did not see.
+ */
+function markOf(version: number): string {
+  if (version < MARKED_SINCE) return '';
+  return `alter table tallystick.stores alter column schema set default ${version};
+update tallystick.stores set schema = ${version};
+`;
+}
+
 /** Applies one migration; false where another process has applied it meanwhile. */
-async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
+export async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
   await lane.query('begin isolation level read committed');
   try {
     // This row comes first, so that of two processes one waits here until the other is done,
@@ -141,7 +155,8 @@ async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boo
     );
     await lane.query(`set local lock_timeout = '${TABLE_MS_MAX}ms'`);
     if (own.rows.length > 0) {
-      for (const statement of splitStatements(sql)) await lane.query(statement);
+      const statements = splitStatements(`${sql}\n${markOf(version)}`);
+      for (const statement of statements) await lane.query(statement);
     }
     await lane.query('commit');
     return own.rows.length > 0;

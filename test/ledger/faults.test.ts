@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Db } from '../../src/store/db.js';
+import { apply } from '../../src/store/migrate.js';
 import { Api, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
@@ -59,7 +60,8 @@ onEngines((engine) => {
   });
 
   test('a schema of a newer program: writes say so, and the probe as well', async () => {
-    await run("insert into tallystick.migrations (version, name) values (9999, 'newer')");
+    const newer = { version: 9999, name: 'newer', sql: 'select 1;' };
+    expect(await database.engine.onSession((lane) => apply(lane, newer))).toBe(true);
     const { error } = expectProblem(await api.debit(account, '1'), 'unavailable');
     expect(error.message).toMatch(
       /^The database has migration 9999, .* Start the newer version\.$/,
@@ -70,6 +72,9 @@ onEngines((engine) => {
     // What the older program wrote can still be read by it.
     expect(await api.balance(account)).toBe('100');
     await run('delete from tallystick.migrations where version = 9999');
+    await run(
+      'update tallystick.stores set schema = (select max(version) from tallystick.migrations)',
+    );
     expectTransaction(await api.debit(account, '1'));
     await becomesReady();
   });
