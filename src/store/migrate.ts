@@ -39,7 +39,7 @@ const TABLE_MS_MAX = 10_000;
 const MARKED_SINCE = 10;
 
 const FILES = readdirSync(fileURLToPath(FOLDER))
-  .filter((file) => file.endsWith('.sql'))
+  .filter((file) => /^\d{4}_.*\.sql$/.test(file))
   .sort();
 const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
 
