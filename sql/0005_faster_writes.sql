@@ -1,3 +1,5 @@
+-- Caution: rewrites grants and builds indexes of transactions, accounts and holds anew; nothing is read or written meanwhile.
+
 -- What is only ever compared for equality is compared byte by byte: under the collation of a
 -- language a look-up by key costs several times as much, and a key's order means nothing.
 alter table tallystick.accounts

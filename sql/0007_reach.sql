@@ -1,3 +1,5 @@
+-- Caution: rewrites grants, updates accounts with grants and builds indexes anew; nothing is read or written meanwhile.
+
 -- What holds keep, counted where it is kept, so that a command on an account with very many grants
 -- and holds reads only what it can reach, and a search for what is due finds nothing in vain.
 alter table tallystick.accounts

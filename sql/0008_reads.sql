@@ -1,3 +1,5 @@
+-- Caution: builds two indexes of grants; nothing is written meanwhile.
+
 -- What of an account has ended, ends next or is still to come is found without reading all grants.
 
 -- In the order of their ends, of which a grant has two: its own, and that of being voided. Drawing

@@ -1,3 +1,5 @@
+-- Caution: updates voided grants; commands on them wait meanwhile.
+
 -- A void answers with what it took at once, also when it is asked for again.
 
 -- Null where all was kept by holds, of which each takes its part along when it ends.

@@ -1,5 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { distribute, distributeStatements, migrate, planMigrations } from '../ledger/index.js';
+import {
+  cautionsOf,
+  distribute,
+  distributeStatements,
+  migrate,
+  planMigrations,
+} from '../ledger/index.js';
 import { openEngine } from './engine.js';
 import { type OutputFlags, print, say } from './output.js';
 import { type Settings, UsageError } from './settings.js';
@@ -19,6 +25,7 @@ export async function runMigrations(settings: Settings, flags: MigrateFlags): Pr
   if (flags.plan) return printPlan(settings, flags);
   const engine = await openEngine(settings);
   try {
+    for (const caution of await cautionsOf(engine.reader)) say(caution);
     const applied = (await migrate(engine)).map(({ name }) => name);
     if (flags.distribute) await distribute(engine);
     const said = applied.length === 0 ? 'Nothing to apply.' : `Applied ${applied.join(', ')}.`;

@@ -20,6 +20,7 @@ export { type ApiKey, listKeys, listStores, revokeKey } from '../store/directory
 export type { Endpoint } from '../store/endpoints.js';
 export { type Inspection, inspectDatabase } from '../store/inspect.js';
 export {
+  cautionsOf,
   distribute,
   distributeStatements,
   listMigrations,

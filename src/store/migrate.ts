@@ -10,6 +10,8 @@ export interface Migration {
   readonly version: number;
   readonly name: string;
   readonly sql: string;
+  /** What it keeps from working in a large database while it runs, and what it does there. */
+  readonly caution: string | undefined;
 }
 
 /** A start that cannot go on; its message is the one line that the operator reads. */
@@ -45,11 +47,11 @@ const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
 
 export async function listMigrations(): Promise<Migration[]> {
   return Promise.all(
-    FILES.map(async (name) => ({
-      version: Number.parseInt(name, 10),
-      name,
-      sql: await readFile(new URL(name, FOLDER), 'utf8'),
-    })),
+    FILES.map(async (name) => {
+      const sql = await readFile(new URL(name, FOLDER), 'utf8');
+      const caution = /^-- Caution: (.*)/.exec(sql)?.[1];
+      return { version: Number.parseInt(name, 10), name, sql, caution };
+    }),
   );
 }
 
@@ -57,6 +59,15 @@ export async function listMigrations(): Promise<Migration[]> {
 export async function pendingMigrations(db: Db): Promise<Migration[]> {
   const applied = await appliedVersions(db);
   return (await listMigrations()).filter(({ version }) => !applied.has(version));
+}
+
+/** What one should know before the migrations that a database in use still lacks are applied. */
+export async function cautionsOf(db: Db): Promise<string[]> {
+  const pending = await pendingMigrations(db);
+  if (pending.length === FILES.length) return [];
+  return pending.flatMap(({ name, caution }) =>
+    caution === undefined ? [] : [`${name} ${caution}`],
+  );
 }
 
 /**
@@ -143,7 +154,10 @@ update tallystick.stores set schema = ${version};
 }
 
 /** Applies one migration; false where another process has applied it meanwhile. */
-export async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
+export async function apply(
+  lane: Lane,
+  { version, name, sql }: Omit<Migration, 'caution'>,
+): Promise<boolean> {
   await lane.query('begin isolation level read committed');
   try {
     // This row comes first, so that of two processes one waits here until the other is done,
