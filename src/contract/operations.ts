@@ -3,7 +3,7 @@ import { operation } from './operation.js';
 import * as wire from './schema.js';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.js';
 
-export type { Operation, Scope } from './operation.js';
+export type { Operation } from './operation.js';
 
 const ACCOUNTS = '/v1/customer-credits/accounts';
 const TRANSACTIONS = '/v1/customer-credits/transactions';

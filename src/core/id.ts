@@ -21,11 +21,9 @@ export type IdKind = keyof typeof ID_PREFIXES;
 /** A UUID as 36 lower-case characters. */
 export type Uuid = string;
 
-/** The most lines one transaction can have: what two base62 digits of an entry id can count. */
-export const LINES_MAX = 62 * 62;
-
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const BODY_LENGTH = 22;
+// Two digits count 3,844 lines, more than a request can have.
 const LINE_LENGTH = 2;
 // Four base62 digits are handled at a time, for 62^4 times a 24-bit limb is still exact in a
 // double. A bigint division for each digit would cost twenty times as much on the hot path.
@@ -38,7 +36,6 @@ const PAIRS = Array.from(
 const DIGIT_VALUES = valuesOf(DIGITS);
 const HEX_VALUES = valuesOf('0123456789abcdef');
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The value of each digit by its character code; -1 for what is no digit. */
 function valuesOf(digits: string): Int8Array {
@@ -130,10 +127,6 @@ export function parseEntryId(text: string): { transactionId: Uuid; line: number 
   const low = digitValue(text, text.length - 1);
   if (transactionId === undefined || high < 0 || low < 0) return undefined;
   return { transactionId, line: high * 62 + low };
-}
-
-export function isUuid(text: string): boolean {
-  return UUID_PATTERN.test(text);
 }
 
 function digitValue(text: string, index: number): number {

@@ -5,8 +5,6 @@ import {
   formatId,
   ID_PREFIXES,
   type IdKind,
-  isUuid,
-  LINES_MAX,
   parseEntryId,
   parseId,
   uuidV7,
@@ -68,7 +66,7 @@ describe('ids', () => {
 
   test('an entry id is its transaction and its line', () => {
     fc.assert(
-      fc.property(uuid, fc.integer({ min: 0, max: LINES_MAX - 1 }), (transactionId, line) => {
+      fc.property(uuid, fc.integer({ min: 0, max: 62 * 62 - 1 }), (transactionId, line) => {
         const text = formatEntryId(formatId('transaction', transactionId), line);
         expect(text).toMatch(/^cce_[0-9A-Za-z]{24}$/);
         expect(parseEntryId(text)).toEqual({ transactionId, line });
@@ -104,6 +102,7 @@ describe('ids', () => {
   test('new ids differ', () => {
     const ids = new Set(Array.from({ length: 5_000 }, newId));
     expect(ids.size).toBe(5_000);
-    expect([...ids].every(isUuid)).toBe(true);
+    const pattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+    for (const id of ids) expect(id).toMatch(pattern);
   });
 });
