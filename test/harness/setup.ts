@@ -44,6 +44,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 async function findCluster(): Promise<Cluster | undefined> {
+  if (process.env.TEST_POSTGRES === 'off') return undefined;
   const url = process.env.TEST_DATABASE_URL;
   if (url) return { url, stop: async () => {} };
   const binaries = findBinaries();

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** What needs no database and no server: the rules of money and of webhooks, the forms that are for ever, the house. */
+export default defineConfig({
+  test: {
+    include: [
+      'test/core/**/*.test.ts',
+      'test/webhooks/{rules,address}.test.ts',
+      'test/house.test.ts',
+    ],
+    reporters: ['default', './test/harness/reporter.ts'],
+    pool: 'threads',
+  },
+});
