@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: [
       'test/core/**/*.test.ts',
+      'test/ledger/store-queue.test.ts',
       'test/webhooks/{rules,address}.test.ts',
       'test/house.test.ts',
     ],
