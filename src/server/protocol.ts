@@ -9,6 +9,8 @@ import { HEAD_BYTES_MAX, HEADERS_MAX } from './limits.js';
  */
 
 const NO_HOST = refuse('validation_error', 'The header Host is missing. HTTP/1.1 requires it.');
+// RFC 9112, section 3.2: a proxy in front might have gone by the other one.
+const TWO_HOSTS = refuse('validation_error', 'The header Host comes twice. Send it once.');
 const UNEXPECTED = refuse(
   'expectation_failed',
   'This server meets no expectation but 100-continue. Leave the header Expect out.',
@@ -44,8 +46,20 @@ export function unfit(request: IncomingMessage, isExpecting: boolean): Refusal |
   if (request.rawHeaders.length > 2 * HEADERS_MAX) return HEAD_TOO_LARGE;
   const { httpVersionMajor: major, httpVersionMinor: minor } = request;
   const needsHost = major > 1 || (major === 1 && minor > 0);
-  if (needsHost && request.headers.host === undefined) return NO_HOST;
+  const hosts = countHosts(request.rawHeaders);
+  if (needsHost && hosts === 0) return NO_HOST;
+  if (hosts > 1) return TWO_HOSTS;
   return isExpecting ? UNEXPECTED : undefined;
+}
+
+/** How many Host headers there are among names and values; Node itself shows the first alone. */
+function countHosts(raw: readonly string[]): number {
+  let count = 0;
+  for (let place = 0; place < raw.length; place += 2) {
+    const name = raw[place]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count;
 }
 
 /** What a sender is told whose request could not be read to its end. */

@@ -30,6 +30,12 @@ const CHUNKED = `POST /now HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n
 const REFUSED: [string, string, number, string][] = [
   ['no Host', 'GET /now HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'validation_error'],
   [
+    'two Hosts',
+    `GET /now HTTP/1.1\r\n${HOST}Host: y\r\nconnection: close\r\n\r\n`,
+    400,
+    'validation_error',
+  ],
+  [
     'an Expect that nobody knows',
     `GET /now HTTP/1.1\r\n${HOST}expect: x\r\nconnection: close\r\n\r\n`,
     417,
