@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import type { Command } from '../../src/core/command.js';
+import type { Store } from '../../src/core/model.js';
+import { Batcher } from '../../src/ledger/batcher.js';
+import { UncertainError } from '../../src/ledger/commit.js';
+import { newId } from '../../src/ledger/ids.js';
+import { creditCommand, extendCommand } from '../../src/ledger/requests.js';
+import type { Engine } from '../../src/store/db.js';
+
+/** What becomes of commands where the database fails in a given way, without a database. */
+
+const STORE = { id: newId() } as Store;
+const LOST = Object.assign(new Error('It went away.'), { code: '08006' });
+
+/** An engine on which each try of a batch fails with the next of some errors, and then works. */
+function failing(errors: readonly unknown[], outcomes: readonly unknown[] = [{ kind: 'made' }]) {
+  const tries = { count: 0 };
+  const onLane = () => {
+    const error = errors[tries.count++];
+    return error === undefined ? Promise.resolve(outcomes) : Promise.reject(error);
+  };
+  return { tries, batcher: new Batcher({ lanes: 1, onLane } as unknown as Engine) };
+}
+
+const credit = () =>
+  creditCommand({ accountId: newId(), amount: 1n, reference: 'r', key: newId() });
+
+describe('where the answer to COMMIT was lost', () => {
+  test.each<Command>([
+    { kind: 'freeze', accountId: newId() },
+    { kind: 'unfreeze', accountId: newId() },
+    { kind: 'close', accountId: newId() },
+    extendCommand(newId(), 1_000),
+  ])('$kind is not tried again, for nothing would tell that it was done', async (command) => {
+    const { batcher, tries } = failing([new UncertainError(LOST)]);
+    const outcomes = await batcher.submit(STORE, [command]);
+    expect(outcomes).toMatchObject([{ kind: 'refused', refusal: { code: 'unavailable' } }]);
+    expect(tries.count).toBe(1);
+  });
+
+  test('a credit is, for its key tells', async () => {
+    const { batcher, tries } = failing([new UncertainError(LOST)]);
+    expect(await batcher.submit(STORE, [credit()])).toEqual([{ kind: 'made' }]);
+    expect(tries.count).toBe(2);
+  });
+});
+
+test.each(['40001', '40P01', '23505'])('%s is tried again, and nobody is told', async (code) => {
+  const { batcher, tries } = failing([Object.assign(new Error(code), { code })]);
+  expect(await batcher.submit(STORE, [credit()])).toEqual([{ kind: 'made' }]);
+  expect(tries.count).toBe(2);
+});
