@@ -61,7 +61,7 @@ onEngine(POSTGRES, (engine) => {
 
   test('after COMMIT has been sent: its key tells that it was carried out', async () => {
     const key = uniqueName('key');
-    proxy.swallowNextCommit();
+    proxy.swallowAnswerTo('commit');
     const first = await api.debit(account, '1', key);
     // It is told as new, for this caller has not been told of it before.
     expect(first.headers.get('x-idempotent-replay')).toBeNull();
@@ -72,10 +72,23 @@ onEngine(POSTGRES, (engine) => {
   });
 
   test('after COMMIT has been sent for a freeze: 503, for nothing tells of that', async () => {
-    proxy.swallowNextCommit();
+    proxy.swallowAnswerTo('commit');
     expectProblem(await api.call('freezeAccount', { id: account }), 'unavailable');
     const { body } = await api.call('getAccount', { id: account });
     expect(body.status).toBe('frozen');
+  });
+
+  test('after a statement that changes something: it is not sent twice', async () => {
+    const admin = (text: string) => database.engine.onSession((lane) => lane.query(text));
+    await admin('create table public.marks (mark integer)');
+    const mark = 'insert into public.marks values (1)';
+    proxy.swallowAnswerTo(mark);
+    await expect(behind.keys.query(mark)).rejects.toMatchObject({ code: '08006' });
+    expect((await admin('select mark from public.marks')).rows).toHaveLength(1);
+    // What changes nothing is.
+    const read = 'select 42 as answer';
+    proxy.swallowAnswerTo(read);
+    expect((await behind.keys.query(read)).rows).toEqual([{ answer: 42 }]);
   });
 
   test('everywhere: 503 in time from writes, reads and probes, and then as before', async () => {
