@@ -59,6 +59,13 @@ onEngine(POSTGRES, (engine) => {
     expect(await api.balance(account)).toBe('98');
   });
 
+  test('on several of a pool: a read meets one of them and no other', async () => {
+    const rest = 'select pg_sleep(0.2)';
+    await Promise.all([1, 2, 3].map(() => behind.reader.query(rest)));
+    proxy.fallSilent();
+    expect((await behind.reader.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  });
+
   test('after COMMIT has been sent: its key tells that it was carried out', async () => {
     const key = uniqueName('key');
     proxy.swallowAnswerTo('commit');
