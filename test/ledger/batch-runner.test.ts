@@ -5,6 +5,7 @@ import { Batcher } from '../../src/ledger/batcher.js';
 import { UncertainError } from '../../src/ledger/commit.js';
 import { newId } from '../../src/ledger/ids.js';
 import { creditCommand, extendCommand } from '../../src/ledger/requests.js';
+import { BATCH_MAX } from '../../src/ledger/store-queue.js';
 import type { Engine } from '../../src/store/db.js';
 
 /** What becomes of commands where the database fails in a given way, without a database. */
@@ -49,4 +50,25 @@ test.each(['40001', '40P01', '23505'])('%s is tried again, and nobody is told', 
   const { batcher, tries } = failing([Object.assign(new Error(code), { code })]);
   expect(await batcher.submit(STORE, [credit()])).toEqual([{ kind: 'made' }]);
   expect(tries.count).toBe(2);
+});
+
+test('of commands that went together the one at fault alone fails', async () => {
+  const fault = new Error('It is the second.');
+  const { batcher, tries } = failing([fault, undefined, fault]);
+  const asked = [1, 2, 3].map(() => batcher.submit(STORE, [credit()]));
+  const made = { status: 'fulfilled', value: [{ kind: 'made' }] };
+  const failed = { status: 'rejected', reason: fault };
+  expect(await Promise.allSettled(asked)).toEqual([made, failed, made]);
+  expect(tries.count).toBe(4);
+});
+
+test('a store with more than goes into one batch lets another have its turn between', async () => {
+  const other = { id: newId() } as Store;
+  const { batcher } = failing([], Array(BATCH_MAX).fill({ kind: 'made' }));
+  const order: string[] = [];
+  const submit = (store: Store, name: string) =>
+    batcher.submit(store, [credit()]).then(() => order.at(-1) !== name && order.push(name));
+  const many = Array.from({ length: BATCH_MAX + 1 }, () => submit(STORE, 'many'));
+  await Promise.all([...many, submit(other, 'one')]);
+  expect(order).toEqual(['many', 'one', 'many']);
 });
