@@ -39,6 +39,14 @@ describe('where the answer to COMMIT was lost', () => {
     expect(tries.count).toBe(1);
   });
 
+  test('of a batch only those are tried again whose keys tell', async () => {
+    const { batcher, tries } = failing([new UncertainError(LOST)]);
+    const freeze = batcher.submit(STORE, [{ kind: 'freeze', accountId: newId() }]);
+    expect(await batcher.submit(STORE, [credit()])).toEqual([{ kind: 'made' }]);
+    expect(await freeze).toMatchObject([{ kind: 'refused', refusal: { code: 'unavailable' } }]);
+    expect(tries.count).toBe(2);
+  });
+
   test('a credit is, for its key tells', async () => {
     const { batcher, tries } = failing([new UncertainError(LOST)]);
     expect(await batcher.submit(STORE, [credit()])).toEqual([{ kind: 'made' }]);
@@ -71,4 +79,36 @@ test('a store with more than goes into one batch lets another have its turn betw
   const many = Array.from({ length: BATCH_MAX + 1 }, () => submit(STORE, 'many'));
   await Promise.all([...many, submit(other, 'one')]);
   expect(order).toEqual(['many', 'one', 'many']);
+});
+
+test('what needs an account that others wait for stands behind them', async () => {
+  const accountId = newId();
+  const of = () =>
+    creditCommand({ accountId, amount: 1n, reference: 'r', key: newId() }) as Command;
+  const tries: string[] = [];
+  let free = (_: unknown) => {};
+  const busy = [{ kind: 'busy', accountIds: [accountId] }];
+  const batcher = new Batcher({
+    lanes: 1,
+    async onLane() {
+      tries.push('lane');
+      return busy;
+    },
+    onWaitingLane() {
+      tries.push('waiting lane');
+      return new Promise((resolve) => {
+        free = resolve;
+      });
+    },
+  } as unknown as Engine);
+  const first = batcher.submit(STORE, [of()]);
+  while (tries.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  const second = batcher.submit(STORE, [of()]);
+  await new Promise((resolve) => setImmediate(resolve));
+  free([{ kind: 'first' }]);
+  expect(await first).toEqual([{ kind: 'first' }]);
+  while (tries.length < 3) await new Promise((resolve) => setImmediate(resolve));
+  free([{ kind: 'second' }]);
+  expect(await second).toEqual([{ kind: 'second' }]);
+  expect(tries).toEqual(['lane', 'waiting lane', 'waiting lane']);
 });
