@@ -36,9 +36,9 @@ export class SilentProxy {
     for (const socket of this.#sockets) this.#silenced.add(socket);
   }
 
-  /** The next COMMIT arrives, and from then on no answer on its connection does. */
-  swallowNextCommit(): void {
-    this.#awaited = 'commit\0';
+  /** The next statement of this text arrives, and from then on no answer on its connection does. */
+  swallowAnswerTo(text: string): void {
+    this.#awaited = `${text}\0`;
   }
 
   /** What is sent from now on arrives again; what vanished is gone. */

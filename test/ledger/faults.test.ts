@@ -69,6 +69,10 @@ onEngines((engine) => {
     const { status, body } = await api.send('GET', '/readyz');
     expect(status).toBe(503);
     expect(body).toMatchObject({ reason: error.message });
+    // So does a store that was made since.
+    const other = new Api(server.url, await server.addKey({ store: uniqueName('store') }));
+    const opening = await other.call('createAccount', { body: { customer_id: 'c' } });
+    expectProblem(opening, 'unavailable');
     // What the older program wrote can still be read by it.
     expect(await api.balance(account)).toBe('100');
     await run('delete from tallystick.migrations where version = 9999');

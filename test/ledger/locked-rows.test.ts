@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { parseId } from '../../src/core/id.js';
 import { ANSWER_MS_MAX } from '../../src/ledger/batcher.js';
 import { sweepStore } from '../../src/ledger/index.js';
+import { awaitAccounts } from '../../src/store/lock.js';
 import { Api, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
@@ -226,6 +227,30 @@ onEngine(POSTGRES, (engine) => {
     );
     return rows[0].locked;
   }
+
+  test.each(['as they are', 'turned'])('accounts given %s are waited for by id', async (order) => {
+    const ids = (await openTwo()).map((id) => parseId('account', id)!).sort() as [string, string];
+    const [first, second] = ids;
+    await outside.query('select 1 from tallystick.accounts where account_id = $1 for update', [
+      second,
+    ]);
+    const waiting = new pg.Client(database.url);
+    await waiting.connect();
+    await waiting.query('begin');
+    const given = order === 'turned' ? [second, first] : [first, second];
+    const { text, values } = awaitAccounts(server.store.id, given);
+    const ended = waiting.query(text, values);
+    // It has the first while it waits for the second, so that nobody has it who waits for it.
+    const isFree = async () => {
+      const sql = `select 1 from tallystick.accounts where account_id = $1
+        for no key update skip locked`;
+      return (await database.engine.reader.query(sql, [first])).rows.length > 0;
+    };
+    await expect.poll(isFree, { timeout: 10_000 }).toBe(false);
+    await outside.query('rollback');
+    await ended;
+    await waiting.end();
+  });
 
   test('two servers that move the same accounts crosswise meet no deadlock', async () => {
     const other = await startServer(await database.another(), { beside: server });

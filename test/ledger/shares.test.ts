@@ -62,6 +62,13 @@ test('whoever reads least is next', async () => {
   await Promise.all(asked);
 });
 
+test('a read that fails leaves its room to the next', async () => {
+  const reader = new ReadShares({ query: () => Promise.reject(new Error('It fails.')) });
+  for (let n = 0; n <= STORE_READS_MAX; n++) {
+    await expect(reader.query('select', ['a'])).rejects.toThrow('It fails.');
+  }
+});
+
 test('too many that wait, or one that waits too long: overloaded', async () => {
   const { db, begun } = slowDb();
   const reader = new ReadShares(db);

@@ -59,9 +59,16 @@ onEngine(POSTGRES, (engine) => {
     expect(await api.balance(account)).toBe('98');
   });
 
+  test('on several of a pool: a read meets one of them and no other', async () => {
+    const rest = 'select pg_sleep(0.2)';
+    await Promise.all([1, 2, 3].map(() => behind.reader.query(rest)));
+    proxy.fallSilent();
+    expect((await behind.reader.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  });
+
   test('after COMMIT has been sent: its key tells that it was carried out', async () => {
     const key = uniqueName('key');
-    proxy.swallowNextCommit();
+    proxy.swallowAnswerTo('commit');
     const first = await api.debit(account, '1', key);
     // It is told as new, for this caller has not been told of it before.
     expect(first.headers.get('x-idempotent-replay')).toBeNull();
@@ -72,10 +79,23 @@ onEngine(POSTGRES, (engine) => {
   });
 
   test('after COMMIT has been sent for a freeze: 503, for nothing tells of that', async () => {
-    proxy.swallowNextCommit();
+    proxy.swallowAnswerTo('commit');
     expectProblem(await api.call('freezeAccount', { id: account }), 'unavailable');
     const { body } = await api.call('getAccount', { id: account });
     expect(body.status).toBe('frozen');
+  });
+
+  test('after a statement that changes something: it is not sent twice', async () => {
+    const admin = (text: string) => database.engine.onSession((lane) => lane.query(text));
+    await admin('create table public.marks (mark integer)');
+    const mark = 'insert into public.marks values (1)';
+    proxy.swallowAnswerTo(mark);
+    await expect(behind.keys.query(mark)).rejects.toMatchObject({ code: '08006' });
+    expect((await admin('select mark from public.marks')).rows).toHaveLength(1);
+    // What changes nothing is.
+    const read = 'select 42 as answer';
+    proxy.swallowAnswerTo(read);
+    expect((await behind.keys.query(read)).rows).toEqual([{ answer: 42 }]);
   });
 
   test('everywhere: 503 in time from writes, reads and probes, and then as before', async () => {
