@@ -154,6 +154,9 @@ export async function apply(lane: Lane, { version, name, sql }: Migration): Prom
       [version, name],
     );
     await lane.query(`set local lock_timeout = '${TABLE_MS_MAX}ms'`);
+    // Citus changes shards in parallel, and then refuses to write the rows of stores that they
+    // refer to. Where there is no Citus this is a name that means nothing.
+    await lane.query("set local citus.multi_shard_modify_mode = 'sequential'");
     if (own.rows.length > 0) {
       const statements = splitStatements(`${sql}\n${markOf(version)}`);
       for (const statement of statements) await lane.query(statement);
