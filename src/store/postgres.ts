@@ -96,7 +96,7 @@ export async function openPostgres({
 /** What a start needs to know of the other side. */
 interface Server {
   readonly version: string;
-  /** Whether this is the coordinator of a Citus cluster; an extension made later needs a restart. */
+  /** Whether this is the coordinator of a Citus cluster; made later, it needs a restart. */
   readonly hasCitus: boolean;
 }
 
