@@ -84,6 +84,7 @@ async function examine(engine: Engine, keys: SecretKeys): Promise<Finding[]> {
     ...(pending.length === 0
       ? [
           checkAppendOnly(inspection),
+          ...checkDistribution(inspection),
           { check: 'signing secrets', ...(await checkSecrets(engine.reader, keys)) },
         ]
       : []),
@@ -129,6 +130,19 @@ export function checkAppendOnly({ unguarded, mayChange, role }: Inspection): Fin
     'fail',
     `nothing keeps the role ${role} from changing ${unguarded.join(', ')}: a trigger is gone. Restore it (see sql/), or revoke UPDATE and DELETE from the role.`,
   );
+}
+
+/** Nothing where there is no Citus. */
+export function checkDistribution({ undistributed }: Pick<Inspection, 'undistributed'>): Finding[] {
+  if (undistributed === undefined) return [];
+  if (undistributed.length === 0) return [finding('citus', 'ok', 'the tables are distributed')];
+  return [
+    finding(
+      'citus',
+      'warn',
+      `the database has Citus, and on one machine alone are ${undistributed.join(', ')}. Run tallystick migrate --distribute.`,
+    ),
+  ];
 }
 
 function finding(check: string, status: Finding['status'], message: string): Finding {

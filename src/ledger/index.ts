@@ -17,12 +17,11 @@ export type {
 export type { Db, Engine } from '../store/db.js';
 export type { Delivery } from '../store/deliveries.js';
 export { type ApiKey, listKeys, listStores, revokeKey } from '../store/directory.js';
+export { distribute, distributeStatements } from '../store/distribute.js';
 export type { Endpoint } from '../store/endpoints.js';
 export { type Inspection, inspectDatabase } from '../store/inspect.js';
 export {
   cautionsOf,
-  distribute,
-  distributeStatements,
   listMigrations,
   migrate,
   newerMigration,

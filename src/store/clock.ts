@@ -19,10 +19,13 @@ export async function advanceClock(
   seconds: number,
   max: number,
 ): Promise<boolean> {
-  const advanced = `coalesce(clock, date_trunc('milliseconds', clock_timestamp()))
-    + $2::integer * interval '1 second'`;
+  // Without a zone, and the time from the side: Citus lets an UPDATE compute from a row's columns
+  // only what depends on neither a setting nor the time.
+  const advanced = `((coalesce(clock, moment.instant) at time zone 'UTC')
+    + $2::integer * interval '1 second') at time zone 'UTC'`;
   const { rows } = await db.query(
     `update tallystick.stores set clock = ${advanced}
+      from (select date_trunc('milliseconds', now()) as instant) as moment
       where store_id = $1 and mode = 'test' and ${advanced} <= $3::timestamptz
       returning 1`,
     [storeId, seconds, new Date(max).toISOString()],

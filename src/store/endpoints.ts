@@ -30,12 +30,24 @@ export interface Endpoint {
 }
 
 const INSTANTS = ['previous_secret_until', 'failing_since', 'disabled_at', 'created_at'];
-export const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
+const COLUMNS = `store_id, endpoint_id, name, url, delivery_mode, status,
   array_to_string(events, ' ') as events, signature, secret,
   case when previous_secret_until > now() then previous_secret end as previous_secret,
   ${INSTANTS.map((column) => epoch(column)).join(', ')}, disabled_reason`;
 
 const SELECT = `select ${COLUMNS} from tallystick.webhook_endpoints`;
+
+// What one statement changed is read from its rows, because Citus lets a RETURNING call nothing
+// that depends on the time or on a setting, and a SET call it in no CASE and with no column.
+const STORED = `store_id, endpoint_id, name, url, delivery_mode, status, events, signature, secret,
+  previous_secret, ${INSTANTS.join(', ')}, disabled_reason`;
+/** The instant of a statement, for its SET. */
+const MOMENT = '(select now() as instant) as moment';
+
+/** A statement that answers with the endpoints that `change` wrote or removed. */
+export function returningEndpoint(change: string): string {
+  return `with changed as (${change} returning ${STORED}) select ${COLUMNS} from changed`;
+}
 
 /**
  * Stores an endpoint; false where the store has `limit` of them already. Those who create in one
@@ -121,7 +133,7 @@ export async function updateEndpoint(
   reason: string,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set
+    returningEndpoint(`update tallystick.webhook_endpoints set
         name = case when $3::boolean then $4::text else name end,
         url = case when delivery_mode = 'http' then coalesce($5::text, url) else url end,
         status = coalesce($6::text, status),
@@ -130,9 +142,9 @@ export async function updateEndpoint(
         disabled_reason = case when $6::text = 'enabled' then null
           when $6::text <> status then $9 else disabled_reason end,
         disabled_at = case when $6::text = 'enabled' then null
-          when $6::text <> status then now() else disabled_at end,
-        updated_at = now()
-      where store_id = $1 and endpoint_id = $2 returning ${COLUMNS}`,
+          when $6::text <> status then moment.instant else disabled_at end,
+        updated_at = moment.instant
+      from ${MOMENT} where store_id = $1 and endpoint_id = $2`),
     [
       storeId,
       id,
@@ -166,11 +178,12 @@ export async function rotateSecret(
   { replaces, secret, previous, overlap }: NewSecret,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set secret = $4, previous_secret = $5::text,
+    returningEndpoint(`update tallystick.webhook_endpoints set secret = $4, previous_secret = $5::text,
         previous_secret_until = case when $5::text is not null
-          then now() + $6::float8 * interval '1 second' end,
-        updated_at = now()
-      where store_id = $1 and endpoint_id = $2 and secret = $3 returning ${COLUMNS}`,
+          then moment.until end,
+        updated_at = moment.instant
+      from (select now() as instant, now() + $6::float8 * interval '1 second' as until) as moment
+      where store_id = $1 and endpoint_id = $2 and secret = $3`),
     [storeId, id, replaces, secret, previous, overlap],
   );
   return rows[0] && toEndpoint(rows[0]);
@@ -183,8 +196,9 @@ export async function deleteEndpoint(
   id: Uuid,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `delete from tallystick.webhook_endpoints where store_id = $1 and endpoint_id = $2
-      returning ${COLUMNS}`,
+    returningEndpoint(
+      'delete from tallystick.webhook_endpoints where store_id = $1 and endpoint_id = $2',
+    ),
     [storeId, id],
   );
   return rows[0] && toEndpoint(rows[0]);
@@ -215,8 +229,8 @@ export async function markFailing(
 ): Promise<void> {
   await db.query(
     `update tallystick.webhook_endpoints
-      set failing_since = case when $3::boolean then coalesce(failing_since, now()) end
-      where store_id = $1 and endpoint_id = $2`,
+      set failing_since = case when $3::boolean then coalesce(failing_since, moment.instant) end
+      from ${MOMENT} where store_id = $1 and endpoint_id = $2`,
     [storeId, id, failing],
   );
 }

@@ -1,5 +1,5 @@
 import { type Db, textArray } from './db.js';
-import { APPEND_ONLY } from './migrate.js';
+import { APPEND_ONLY, hasCitus, undistributedTables } from './distribute.js';
 
 /** What a database is like, for `tallystick doctor`. */
 export interface Inspection {
@@ -14,6 +14,8 @@ export interface Inspection {
   readonly unguarded: readonly string[];
   /** Whether the role may change what was posted where no trigger stands in its way. */
   readonly mayChange: boolean;
+  /** The tables that are not spread over the cluster; undefined where there is no Citus. */
+  readonly undistributed: readonly string[] | undefined;
 }
 
 export async function inspectDatabase(db: Db): Promise<Inspection> {
@@ -32,6 +34,7 @@ export async function inspectDatabase(db: Db): Promise<Inspection> {
     now: Number(facts.now),
     role: facts.role,
     ...(await inspectGuards(db)),
+    undistributed: (await hasCitus(db)) ? await undistributedTables(db) : undefined,
   };
 }
 

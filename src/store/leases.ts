@@ -1,6 +1,6 @@
 import type { Uuid } from '../core/id.js';
 import type { Db } from './db.js';
-import { COLUMNS, type Endpoint, toEndpoint } from './endpoints.js';
+import { type Endpoint, returningEndpoint, toEndpoint } from './endpoints.js';
 
 /** The leases under which a server delivers to endpoints. */
 
@@ -35,12 +35,11 @@ export async function takeLease(
   milliseconds: number,
 ): Promise<Endpoint | undefined> {
   const { rows } = await db.query(
-    `update tallystick.webhook_endpoints set lease_owner = $3,
+    returningEndpoint(`update tallystick.webhook_endpoints set lease_owner = $3,
         lease_until = now() + $4::float8 * interval '1 millisecond'
       where store_id = $1 and endpoint_id = $2 and delivery_mode = 'http'
         and (lease_owner = $3
-          or status = 'enabled' and (lease_until is null or lease_until < now()))
-      returning ${COLUMNS}`,
+          or status = 'enabled' and (lease_until is null or lease_until < now()))`),
     [storeId, id, owner, milliseconds],
   );
   return rows[0] && toEndpoint(rows[0]);

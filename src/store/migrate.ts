@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { type Db, type Engine, type Lane, textArray } from './db.js';
+import type { Db, Engine, Lane } from './db.js';
 import { isConflict, isLockTimeout, sqlstate } from './sqlstate.js';
 
 /** Forward-only migrations: the files of `sql/`, applied once each, in order. */
@@ -168,6 +168,9 @@ export async function apply(
       [version, name],
     );
     await lane.query(`set local lock_timeout = '${TABLE_MS_MAX}ms'`);
+    // Citus changes shards in parallel, and then refuses to write the rows of stores that they
+    // refer to. Where there is no Citus this is a name that means nothing.
+    await lane.query("set local citus.multi_shard_modify_mode = 'sequential'");
     if (own.rows.length > 0) {
       const statements = splitStatements(`${sql}\n${markOf(version)}`);
       for (const statement of statements) await lane.query(statement);
@@ -200,61 +203,4 @@ async function appliedVersions(db: Db): Promise<Set<number>> {
   if (!(await hasLedgerTable(db))) return new Set();
   const result = await db.query('select version from tallystick.migrations');
   return new Set(result.rows.map((row) => row.version));
-}
-
-/** The tables that are spread over machines by store, parents first. */
-const DISTRIBUTED = [
-  'accounts',
-  'transactions',
-  'entries',
-  'grants',
-  'drawdowns',
-  'holds',
-  'webhook_endpoints',
-  'outbox',
-  'deliveries',
-];
-/** The tables that nothing may be changed in. */
-export const APPEND_ONLY = ['transactions', 'entries', 'drawdowns'];
-
-/**
- * Spreads the tables over the workers of a Citus cluster by `store_id`. Citus refuses triggers
- * on such tables, so the append-only triggers go; deny the server's role UPDATE and DELETE there.
- */
-export function distributeStatements(already: ReadonlySet<string> = new Set()): string[] {
-  const isLeft = (table: string) => !already.has(`tallystick.${table}`);
-  return [
-    ...APPEND_ONLY.map(
-      (table) => `drop trigger if exists ${table}_append_only on tallystick.${table}`,
-    ),
-    ...['stores', 'api_keys']
-      .filter(isLeft)
-      .map((table) => `select create_reference_table('tallystick.${table}')`),
-    ...DISTRIBUTED.filter(isLeft).map((table) => {
-      const colocate = table === DISTRIBUTED[0] ? 'none' : `tallystick.${DISTRIBUTED[0]}`;
-      return `select create_distributed_table('tallystick.${table}', 'store_id', colocate_with => '${colocate}')`;
-    }),
-  ];
-}
-
-/**
- * Spreads what is not spread yet, so that it can be run again after an upgrade.
- *
- * @throws {SetupError} where the database has no Citus.
- */
-export async function distribute(engine: Engine): Promise<void> {
-  const citus = await engine.reader.query(
-    'select extname from pg_extension where extname = any($1::text[])',
-    [textArray(['citus'])],
-  );
-  if (citus.rows.length === 0) {
-    throw new SetupError(
-      'This database has no citus extension. Run CREATE EXTENSION citus on the coordinator first.',
-    );
-  }
-  const spread = await engine.reader.query(
-    'select logicalrel::regclass::text as name from pg_dist_partition',
-  );
-  const already = new Set<string>(spread.rows.map(({ name }) => name));
-  for (const statement of distributeStatements(already)) await engine.reader.query(statement);
 }

@@ -111,7 +111,7 @@ export async function settleFresh(
         body, status, tries, attempts, due_at)
       select $1, $2, event_id, type, account_id, seq, body, status, tries,
         jsonb_build_array(attempt), ${DUE_AT}
-      from moved on conflict do nothing`,
+      from moved cross join ${MOMENT} on conflict do nothing`,
     settleValues(storeId, endpointId, results),
   );
 }
@@ -128,7 +128,7 @@ export async function settleDue(
       set status = r.status, tries = r.tries, due_at = ${DUE_AT},
         attempts = case when jsonb_array_length(d.attempts) < ${ATTEMPTS_KEPT}
           then d.attempts else d.attempts - 0 end || r.attempt
-      from ${RESULTS}
+      from ${RESULTS} cross join ${MOMENT}
       where d.store_id = $1 and d.endpoint_id = $2 and d.event_id = r.event_id
         and d.due_at is not null`,
     settleValues(storeId, endpointId, results),
@@ -137,7 +137,10 @@ export async function settleDue(
 
 const RESULTS = `unnest($3::uuid[], $4::text[], $5::smallint[], $6::jsonb[], $7::float8[])
   as r (event_id, status, tries, attempt, delay)`;
-const DUE_AT = "now() + delay * interval '1 millisecond'";
+// In UTC and without a zone, because a sum of an instant with a zone depends on a setting, and
+// Citus lets an UPDATE compute no such sum from a row's columns.
+const MOMENT = "(select now() at time zone 'UTC' as utc) as moment";
+const DUE_AT = "(moment.utc + delay * interval '1 millisecond') at time zone 'UTC'";
 
 function settleValues(storeId: Uuid, endpointId: Uuid, results: readonly Result[]): unknown[] {
   return [

@@ -34,14 +34,16 @@ const LOCK_MS_MAX = 100;
 const IDLE_MS_MAX = 2_000;
 
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
-// Their plans do not depend on the values, so they are not made anew for each batch.
-const LANE: LaneSettings = {
-  sql: `set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
-    set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
+// Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
+// needs the values: its plan says on which machine a store is (docs/decisions/0028).
+const laneSettings = (hasCitus: boolean): LaneSettings => ({
+  sql: `set plan_cache_mode = ${hasCitus ? 'force_custom_plan' : 'force_generic_plan'};
+    set enable_seqscan = off; set enable_bitmapscan = off;
+    set enable_hashjoin = off; set enable_mergejoin = off;
     set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
     set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
   flightMs: FLIGHT_MS_MAX,
-};
+});
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
 const SESSION: LaneSettings = { sql: 'set statement_timeout = 0', flightMs: undefined };
@@ -61,9 +63,9 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const version = await checkServer(config);
-  const laneSet = new LaneSet(config, LANE, lanes);
-  const waitingSet = new LaneSet(config, LANE, WAITING_LANES_MAX);
+  const { version, hasCitus } = await checkServer(config);
+  const laneSet = new LaneSet(config, laneSettings(hasCitus), lanes);
+  const waitingSet = new LaneSet(config, laneSettings(hasCitus), WAITING_LANES_MAX);
   const reader = new PoolReader(config, READER);
   const keys = new PoolReader(config, KEY_READER);
   const worker = new PoolReader(config, WORKER);
@@ -91,19 +93,28 @@ export async function openPostgres({
   };
 }
 
-async function checkServer(config: pg.ClientConfig): Promise<string> {
+/** What a start needs to know of the other side. */
+interface Server {
+  readonly version: string;
+  /** Whether this is the coordinator of a Citus cluster; made later, it needs a restart. */
+  readonly hasCitus: boolean;
+}
+
+async function checkServer(config: pg.ClientConfig): Promise<Server> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: START_TIMEOUT_MS });
   client.on('error', () => {});
   const timer = setTimeout(() => cut(client), START_TIMEOUT_MS);
   try {
     await client.connect();
     const { rows } = await client.query(
-      "select current_setting('server_version_num')::int as number, current_setting('server_version') as text",
+      `select current_setting('server_version_num')::int as number,
+        current_setting('server_version') as text,
+        exists (select 1 from pg_extension where extname = 'citus') as has_citus`,
     );
     if (rows[0].number < VERSION_MIN) {
       throw new SetupError(`PostgreSQL ${rows[0].text} is too old: tallystick needs 15 or later.`);
     }
-    return rows[0].text;
+    return { version: rows[0].text, hasCitus: rows[0].has_citus };
   } catch (error) {
     if (error instanceof SetupError) throw error;
     const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);

@@ -7,7 +7,13 @@ export function damaged(engine: Engine, statements: readonly string[]): Engine {
     onSession: (work) =>
       engine.onSession(async (lane) => {
         await lane.query('begin');
-        await lane.query('drop trigger drawdowns_append_only on tallystick.drawdowns');
+        // Distributed tables have none, and Citus refuses even to drop what is not there.
+        const { rows } = await lane.query(
+          "select 1 from pg_trigger where tgname = 'drawdowns_append_only'",
+        );
+        if (rows.length > 0) {
+          await lane.query('drop trigger drawdowns_append_only on tallystick.drawdowns');
+        }
         await lane.query('alter table tallystick.grants drop constraint grants_held');
         for (const statement of statements) await lane.query(statement);
         const result = await work({

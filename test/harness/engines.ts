@@ -3,6 +3,7 @@ import { openPglite } from '../../src/embedded/pglite.js';
 import type { Engine } from '../../src/store/db.js';
 import { migrate } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
+import { createSpread, dropSpread } from './citus.js';
 import { databaseUrl, onServer } from './database.js';
 
 /** A fresh, migrated database of a test file's own. */
@@ -63,9 +64,10 @@ async function createPglite({ isolation }: DatabaseOptions = {}): Promise<TestDa
 }
 
 async function createPostgres(options: DatabaseOptions = {}): Promise<TestDatabase> {
-  const { url, template } = server!;
+  const { url, template, citus } = server!;
   const name = `tallystick_test_${process.pid}_${created++}`;
-  await onServer(url, `create database ${name} template ${template}`);
+  if (citus) await createSpread(url, name);
+  else await onServer(url, `create database ${name} template ${template}`);
   if (options.isolation !== undefined) {
     const setting = `default_transaction_isolation = '${options.isolation}'`;
     await onServer(url, `alter database ${name} set ${setting}`);
@@ -85,7 +87,8 @@ async function createPostgres(options: DatabaseOptions = {}): Promise<TestDataba
     another,
     async drop() {
       await Promise.all(engines.map((engine) => engine.close()));
-      await onServer(url, `drop database ${name} with (force)`);
+      if (citus) await dropSpread(url, name);
+      else await onServer(url, `drop database ${name} with (force)`);
     },
   };
 }

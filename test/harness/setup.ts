@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
+import { isCoordinator } from './citus.js';
 import { type Cluster, findBinaries, startCluster } from './cluster.js';
 import { databaseUrl, onServer } from './database.js';
 
@@ -14,7 +15,7 @@ import { databaseUrl, onServer } from './database.js';
 declare module 'vitest' {
   interface ProvidedContext {
     /** Where PostgreSQL is; undefined where there is none. */
-    postgres: { url: string; version: string; template: string } | undefined;
+    postgres: { url: string; version: string; template: string; citus: boolean } | undefined;
     pglite: string;
   }
 }
@@ -27,12 +28,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return async () => {};
   }
   const template = `tallystick_template_${process.pid}`;
+  const citus = await isCoordinator(cluster.url);
   try {
     await onServer(cluster.url, `create database ${template}`);
     const engine = await openPostgres({ url: databaseUrl(cluster.url, template), lanes: 1 });
     await migrate(engine);
     await engine.close();
-    project.provide('postgres', { url: cluster.url, version: await version(cluster), template });
+    const server = { url: cluster.url, version: await version(cluster), template, citus };
+    project.provide('postgres', server);
   } catch (error) {
     await cluster.stop();
     throw error;

@@ -1,4 +1,4 @@
-import type { Engine } from '../../src/store/db.js';
+import type { Db, Engine, Lane } from '../../src/store/db.js';
 
 /** The same engine, noting the text of every statement that is sent on its lanes. */
 export function watched({ onLane, ...rest }: Engine, sent: string[]): Engine {
@@ -41,4 +41,31 @@ export function interrupted(engine: Engine, nth: number, happen: () => Promise<u
 /** The first words of each statement. */
 export function verbsOf(sent: readonly string[]): string[] {
   return sent.map((text) => text.trim().split(/\s+/).slice(0, 3).join(' '));
+}
+
+/** The same engine, noting the text of every statement that is sent on it, whatever by. */
+export function recorded(engine: Engine, sent: Set<string>): Engine {
+  const over = (db: Db): Db => ({
+    query(text, values) {
+      sent.add(text);
+      return db.query(text, values);
+    },
+  });
+  const lane = (own: Lane): Lane => ({
+    ...over(own),
+    flight(statements) {
+      for (const { text } of statements) sent.add(text);
+      return own.flight(statements);
+    },
+  });
+  return {
+    ...engine,
+    reader: over(engine.reader),
+    keys: over(engine.keys),
+    worker: over(engine.worker),
+    onLane: (work) => engine.onLane((own) => work(lane(own))),
+    onWaitingLane: (work) => engine.onWaitingLane((own) => work(lane(own))),
+    onSession: (work) => engine.onSession((own) => work(lane(own))),
+    close: () => engine.close(),
+  };
 }

@@ -1,0 +1,79 @@
+import pg from 'pg';
+import { distribute } from '../../src/store/distribute.js';
+import { migrate } from '../../src/store/migrate.js';
+import { openPostgres } from '../../src/store/postgres.js';
+import { databaseUrl, onServer } from './database.js';
+
+/**
+ * A Citus cluster to test on. Its databases cannot be copied from a template: each is a database
+ * of its own on every machine, with its own record of the machines and its own shards.
+ */
+
+/** What stands for spread data in a test; each table has as many shards. */
+const SHARDS = 8;
+
+/** Whether a server is the coordinator of a Citus cluster. */
+export async function isCoordinator(url: string): Promise<boolean> {
+  return (await rowsOf(url, "select 1 from pg_extension where extname = 'citus'")).length > 0;
+}
+
+interface Machine {
+  readonly host: string;
+  readonly port: number;
+  readonly coordinates: boolean;
+}
+
+async function machinesOf(url: string): Promise<Machine[]> {
+  return rowsOf(
+    url,
+    `select nodename as host, nodeport as port, groupid = 0 as coordinates
+      from pg_dist_node order by groupid`,
+  );
+}
+
+/** Where a database of the same name is on one machine. */
+function onMachine(url: string, { host, port }: Machine, name: string): string {
+  const other = new URL(databaseUrl(url, name));
+  other.hostname = host;
+  other.port = String(port);
+  return other.toString();
+}
+
+/** Creates a database on every machine, and spreads the tables of this program's schema. */
+export async function createSpread(url: string, name: string): Promise<void> {
+  const machines = await machinesOf(url);
+  for (const machine of machines) {
+    await onServer(onMachine(url, machine, 'postgres'), `create database ${name}`);
+    await onServer(onMachine(url, machine, name), 'create extension citus');
+  }
+  const target = databaseUrl(url, name);
+  await onServer(url, `alter database ${name} set citus.shard_count = ${SHARDS}`);
+  for (const { host, port, coordinates } of machines) {
+    const add = coordinates ? 'citus_set_coordinator_host' : 'citus_add_node';
+    await onServer(target, `select ${add}('${host}', ${port})`);
+  }
+  const engine = await openPostgres({ url: target, lanes: 1 });
+  try {
+    await migrate(engine);
+    await distribute(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+export async function dropSpread(url: string, name: string): Promise<void> {
+  for (const machine of await machinesOf(url)) {
+    await onServer(onMachine(url, machine, 'postgres'), `drop database ${name} with (force)`);
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a driver's row has whatever the statement selects.
+async function rowsOf(url: string, sql: string): Promise<any[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
