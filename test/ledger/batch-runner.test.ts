@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/core/command.js';
 import type { Store } from '../../src/core/model.js';
-import { Batcher } from '../../src/ledger/batcher.js';
+import { Batcher, STORE_QUEUE_MAX } from '../../src/ledger/batcher.js';
 import { UncertainError } from '../../src/ledger/commit.js';
 import { newId } from '../../src/ledger/ids.js';
 import { creditCommand, extendCommand } from '../../src/ledger/requests.js';
@@ -111,4 +111,24 @@ test('what needs an account that others wait for stands behind them', async () =
   free([{ kind: 'second' }]);
   expect(await second).toEqual([{ kind: 'second' }]);
   expect(tries).toEqual(['lane', 'waiting lane', 'waiting lane']);
+});
+
+test('who waits for accounts counts as waiting, so that a store cannot fill the line', async () => {
+  const accountId = newId();
+  const fields = { accountId, amount: 1n, reference: 'r' };
+  const busy = { kind: 'busy', accountIds: [accountId] };
+  const batcher = new Batcher({
+    lanes: 1,
+    onLane: async () => Array(BATCH_MAX).fill(busy),
+    onWaitingLane: () => new Promise(() => {}),
+  } as unknown as Engine);
+  const submit = (store: Store) => batcher.submit(store, [creditCommand({ ...fields, key: 'k' })]);
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  void submit(STORE);
+  await turn();
+  await turn();
+  for (let n = 1; n < STORE_QUEUE_MAX; n++) void submit(STORE);
+  const soon = (store: Store) => Promise.race([submit(store), turn()]);
+  expect(await soon(STORE)).toMatchObject([{ refusal: { code: 'overloaded' } }]);
+  expect(await soon({ id: newId() } as Store)).toBeUndefined();
 });

@@ -1,10 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { listKeys, migrate, newerMigration, pendingMigrations } from '../../src/ledger/index.js';
-import type { Engine } from '../../src/store/db.js';
+import {
+  Ledger,
+  listKeys,
+  migrate,
+  newerMigration,
+  pendingMigrations,
+} from '../../src/ledger/index.js';
+import type { Engine, Lane } from '../../src/store/db.js';
+import { apply, listMigrations } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
 import { Api, expectStatus, uniqueName } from '../harness/api.js';
 import { type Isolation, onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
+import { createStore } from '../harness/store.js';
 
 /** A database whose transactions are of a higher level, unless they say otherwise. */
 
@@ -53,6 +61,67 @@ onEngine(POSTGRES, (engine) => {
       await apis[0]!.call('resetClock');
     });
   });
+
+  test.each(LEVELS)('at %s batches and migrations are read committed', async (level) => {
+    const database = await engine.create({ isolation: level });
+    const begun: string[] = [];
+    const asking = (lane: Lane): Lane => {
+      const note = async (text: string | undefined) => {
+        if (!text?.startsWith('begin')) return;
+        const { rows } = await lane.query('show transaction_isolation');
+        begun.push(rows[0].transaction_isolation);
+      };
+      return {
+        async query(text, values) {
+          const result = await lane.query(text, values);
+          await note(text);
+          return result;
+        },
+        async flight(statements) {
+          const results = await lane.flight(statements);
+          await note(statements[0]?.text);
+          return results;
+        },
+      };
+    };
+    const { onLane } = database.engine;
+    const ledger = new Ledger({
+      ...database.engine,
+      onLane: (work) => onLane((lane) => work(asking(lane))),
+    });
+    const fields = { customerId: 'c', name: 'n', unitLabel: 'u', initialBalance: 1n };
+    const opened = await ledger.open(await createStore(database.engine), fields);
+    expect(opened.kind).toBe('account');
+    const migration = { version: 9999, name: 'next', sql: 'select 1;' };
+    await database.engine.onSession((lane) => apply(asking(lane), migration));
+    expect(begun).toEqual(['read committed', 'read committed']);
+    await database.drop();
+  });
+
+  test.each(['23505', '42P06', '40001'])(
+    'a migration that meets %s finds it done',
+    async (code) => {
+      const database = await engine.create();
+      await database.engine.onSession((lane) => lane.query('drop schema tallystick cascade'));
+      const lost = Object.assign(new Error('Another was first.'), { code });
+      let left = 2;
+      let sessions = 0;
+      const losing = (isMeant: boolean) => isMeant && left-- > 0;
+      const { reader, onSession } = database.engine;
+      const applied = await migrate({
+        ...database.engine,
+        reader: {
+          query: (text, values) =>
+            losing(text.startsWith('create schema'))
+              ? Promise.reject(lost)
+              : reader.query(text, values),
+        },
+        onSession: (work) => (!sessions++ ? Promise.reject(lost) : onSession(work)),
+      });
+      expect(applied.length).toBe((await listMigrations()).length);
+      await database.drop();
+    },
+  );
 
   test.each(LEVELS)('at %s three programs migrate one empty database at once', async (level) => {
     const database = await engine.create({ isolation: level });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Engine, Lane } from '../../src/store/db.js';
+import { probeWrite } from '../../src/store/probe.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 
-/** In which state a lane is lent to the next after a piece of work that failed. */
+/** In which state a lane is lent to the next after work that failed, and how it is probed. */
 
 onEngine(POSTGRES, ({ create }) => {
   let database: TestDatabase;
@@ -36,6 +37,16 @@ onEngine(POSTGRES, ({ create }) => {
       expect(await pid(lane)).toBe(session);
       const { rows } = await lane.query('show application_name');
       expect(rows).toEqual([{ application_name: 'tallystick' }]);
+    });
+  });
+
+  test('a probe of whether it can be written to writes', async () => {
+    const written = async (lane: Lane) =>
+      (await lane.query('select pg_current_wal_insert_lsn() as at')).rows[0].at;
+    await engine.onLane(async (lane) => {
+      const before = await written(lane);
+      await probeWrite(lane);
+      expect(await written(lane)).not.toBe(before);
     });
   });
 

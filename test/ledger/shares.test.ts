@@ -123,6 +123,15 @@ onEngine(POSTGRES, (engine) => {
     await ended;
   });
 
+  test('a key is looked up while every reader is busy', async () => {
+    const key = await server.addKey();
+    const { reader, keys } = database.engine;
+    const busy = Array.from({ length: READERS_MAX }, () => reader.query('select pg_sleep(2)'));
+    const first = await Promise.race([new KeyRing(keys).authenticate(key), ...busy]);
+    expect(first).toHaveProperty('keyId');
+    await Promise.all(busy);
+  });
+
   test('a store in which sweeping fails holds up no other', async () => {
     const key = await server.addKey({ store: uniqueName('store') });
     const { store: healthy } = (await new KeyRing(database.engine.keys).authenticate(key))!;

@@ -110,6 +110,8 @@ onEngine(POSTGRES, (engine) => {
       ]),
     );
     for (const answer of answers) expectProblem(answer, 'unavailable');
+    // A busy machine hides how long they would have waited, so that the limit itself is looked at.
+    expect(ANSWER_MS_MAX).toBeLessThan(PROMISED_MS);
     expect(milliseconds).toBeLessThan(PROMISED_MS + SLACK_MS);
     expect((await api.send('GET', '/readyz')).status).toBe(503);
     proxy.heal();
