@@ -41,7 +41,7 @@ const MARKED_SINCE = 10;
 const FILES = readdirSync(fileURLToPath(FOLDER))
   .filter((file) => file.endsWith('.sql'))
   .sort();
-const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
+export const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
 
 export async function listMigrations(): Promise<Migration[]> {
   return Promise.all(
