@@ -8,6 +8,7 @@ import { explain } from './exit.js';
 import { type CreateFlags, collectScope, createKey, revoke, showKeys } from './keys.js';
 import { type ListenFlags, listen } from './listen.js';
 import { type MigrateFlags, runMigrations } from './migrate.js';
+import { type ExportFlags, runExport, runImport } from './move.js';
 import { type OutputFlags, say } from './output.js';
 import { decryptSecrets, rotateSecrets } from './secrets.js';
 import { serve } from './serve.js';
@@ -85,6 +86,15 @@ command(secrets, 'decrypt', 'store all as plain text again').action((flags: Flag
 command(program, 'verify', 'prove every balance from the entries').action(
   (flags: Flags & OutputFlags) => verify(settingsOf(flags), flags),
 );
+
+command(program, 'export', 'write all stores, or one, to a file')
+  .argument('<file>', 'the file to make')
+  .option('--store <id|name>', 'this store alone')
+  .action((file: string, flags: Flags & ExportFlags) => runExport(settingsOf(flags), file, flags));
+
+command(program, 'import', 'fill an empty database from such a file')
+  .argument('<file>', 'what export has made')
+  .action((file: string, flags: Flags & OutputFlags) => runImport(settingsOf(flags), file, flags));
 
 command(program, 'doctor', 'check everything that a start depends on').action(
   (flags: Flags & OutputFlags) => doctor(settingsOf(flags), flags),

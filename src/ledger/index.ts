@@ -61,6 +61,7 @@ export {
   type Page,
 } from './ledger.js';
 export { invalidCursor } from './lookup.js';
+export { exportLedger, importLedger, type MovedRows, MoveError } from './move.js';
 export { Pace } from './pace.js';
 export * from './requests.js';
 export { inspectSecrets, resealSecrets, type SecretForms } from './reseal.js';

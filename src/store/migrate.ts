@@ -43,7 +43,7 @@ const MARKED_SINCE = 10;
 const FILES = readdirSync(fileURLToPath(FOLDER))
   .filter((file) => /^\d{4}_.*\.sql$/.test(file))
   .sort();
-const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
+export const NEWEST = Number.parseInt(FILES.at(-1)!, 10);
 
 export async function listMigrations(): Promise<Migration[]> {
   return Promise.all(

@@ -1,0 +1,71 @@
+import type { Lane } from './db.js';
+
+/** Reads and writes whole tables as JSON text, which passes through this program unparsed. */
+
+/** Every table that holds a ledger, those that others refer to first. */
+export const MOVED_TABLES = [
+  'stores',
+  'api_keys',
+  'accounts',
+  'transactions',
+  'entries',
+  'grants',
+  'drawdowns',
+  'holds',
+  'webhook_endpoints',
+  'outbox',
+  'deliveries',
+] as const;
+
+const CHUNK_ROWS = 1_000;
+
+/** Rows as PostgreSQL prints them, in the caller's snapshot. */
+export async function* readChunks(
+  lane: Lane,
+  table: string,
+  storeId: string | undefined,
+): AsyncGenerator<string[]> {
+  const columns = await columnsOf(lane, table);
+  // DECLARE takes no parameters, so what is written into it is an id that was parsed as one.
+  const where = storeId === undefined ? '' : `where store_id = '${storeId}'::uuid`;
+  await lane.query(
+    `declare moved no scroll cursor for select row_to_json(r)::text as line
+     from (select ${columns} from tallystick.${table} ${where}) as r`,
+  );
+  for (;;) {
+    const { rows } = await lane.query(`fetch ${CHUNK_ROWS} from moved`);
+    if (rows.length > 0) yield rows.map(({ line }) => line);
+    if (rows.length < CHUNK_ROWS) break;
+  }
+  await lane.query('close moved');
+}
+
+/** @param rows the text of a JSON array. */
+export async function writeChunk(lane: Lane, table: string, rows: string): Promise<number> {
+  const columns = await columnsOf(lane, table);
+  const { rows: counted } = await lane.query(
+    `with given as (insert into tallystick.${table} (${columns}) select ${columns}
+       from json_populate_recordset(null::tallystick.${table}, $1::json) returning 1)
+     select count(*)::int as rows from given`,
+    [rows],
+  );
+  return counted[0].rows;
+}
+
+/** Keeps servers from making a store meanwhile; true where there is none. */
+export async function claimEmpty(lane: Lane): Promise<boolean> {
+  await lane.query('lock table tallystick.stores in exclusive mode');
+  const { rows } = await lane.query('select 1 from tallystick.stores limit 1');
+  return rows.length === 0;
+}
+
+/** What the database computes by itself is left out. */
+async function columnsOf(lane: Lane, table: string): Promise<string> {
+  const { rows } = await lane.query(
+    `select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as columns
+     from information_schema.columns
+     where table_schema = 'tallystick' and table_name = $1 and is_generated = 'NEVER'`,
+    [table],
+  );
+  return rows[0].columns;
+}
