@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import type { Engine, Lane } from '../store/db.js';
-import { NEWEST } from '../store/migrate.js';
+import { NEWEST, newerMigration } from '../store/migrate.js';
 import { claimEmpty, MOVED_TABLES, readChunks, writeChunk } from '../store/move.js';
 import { sqlstate } from '../store/sqlstate.js';
 import { beginSnapshot } from '../store/verify.js';
@@ -22,7 +22,7 @@ const FORMAT = 'tallystick-export';
 const VERSION = 1;
 const DAMAGED = 'is cut short or damaged: nothing was imported. Export it again.';
 
-/** @throws {MoveError} where the file is there already. */
+/** @throws {MoveError} where the file is there already, or the schema is newer than known here. */
 export async function exportLedger(
   engine: Engine,
   file: string,
@@ -35,6 +35,9 @@ export async function exportLedger(
   try {
     await engine.onSession(async (lane) => {
       await beginSnapshot(lane);
+      // What this program does not know of a newer schema would be left out.
+      const newer = await newerMigration(lane);
+      if (newer !== undefined) throw new MoveError(newer);
       await lane.query("set local timezone = 'UTC'");
       const lines = Readable.from(linesOf(lane, storeId, counts, onMoved));
       rmSync(part, { force: true });
