@@ -9,7 +9,11 @@ export interface PostgresOptions {
   readonly url: string;
   /** How many batches can be in the database at once. */
   readonly lanes?: number;
+  /** Whether a pooler may change sessions between transactions; found out where not given. */
+  readonly pooler?: Pooler | undefined;
 }
+
+export type Pooler = 'transaction' | 'session';
 
 /** The oldest PostgreSQL on which the test suite runs. */
 const VERSION_MIN = 150000;
@@ -35,7 +39,7 @@ const IDLE_MS_MAX = 2_000;
 
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch.
-const LANE: LaneSettings = {
+const LANE: Omit<LaneSettings, 'pooled'> = {
   sql: `set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
     set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
     set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
@@ -44,7 +48,7 @@ const LANE: LaneSettings = {
 };
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
-const SESSION: LaneSettings = { sql: 'set statement_timeout = 0', flightMs: undefined };
+const SESSION: Omit<LaneSettings, 'pooled'> = { sql: 'set statement_timeout = 0', flightMs: undefined };
 
 /**
  * Opens PostgreSQL 15 or later.
@@ -54,6 +58,7 @@ const SESSION: LaneSettings = { sql: 'set statement_timeout = 0', flightMs: unde
 export async function openPostgres({
   url,
   lanes = LANES_DEFAULT,
+  pooler,
 }: PostgresOptions): Promise<Engine> {
   const config: pg.ClientConfig = {
     connectionString: url,
@@ -61,12 +66,13 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const version = await checkServer(config);
-  const laneSet = new LaneSet(config, LANE, lanes);
-  const waitingSet = new LaneSet(config, LANE, WAITING_LANES_MAX);
-  const reader = new PoolReader(config, READER);
-  const keys = new PoolReader(config, KEY_READER);
-  const worker = new PoolReader(config, WORKER);
+  const { version, behindPooler } = await checkServer(config);
+  const pooled = pooler === undefined ? behindPooler : pooler === 'transaction';
+  const laneSet = new LaneSet(config, { ...LANE, pooled }, lanes);
+  const waitingSet = new LaneSet(config, { ...LANE, pooled }, WAITING_LANES_MAX);
+  const reader = new PoolReader(config, READER, pooled);
+  const keys = new PoolReader(config, KEY_READER, pooled);
+  const worker = new PoolReader(config, WORKER, pooled);
   return {
     kind: 'postgres',
     promise: `PostgreSQL ${version}: what was acknowledged survives a crash and a power cut.`,
@@ -77,7 +83,7 @@ export async function openPostgres({
     onLane: (work) => laneSet.use(work),
     onWaitingLane: (work) => waitingSet.use(work),
     async onSession(work) {
-      const session = new LaneSet(config, SESSION, 1);
+      const session = new LaneSet(config, { ...SESSION, pooled }, 1);
       try {
         return await session.use(work);
       } finally {
@@ -91,19 +97,27 @@ export async function openPostgres({
   };
 }
 
-async function checkServer(config: pg.ClientConfig): Promise<string> {
+interface Server {
+  readonly version: string;
+  /** A pooler makes up the process id that it tells at the start, for sessions are not its own. */
+  readonly behindPooler: boolean;
+}
+
+async function checkServer(config: pg.ClientConfig): Promise<Server> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: START_TIMEOUT_MS });
   client.on('error', () => {});
   const timer = setTimeout(() => cut(client), START_TIMEOUT_MS);
   try {
     await client.connect();
     const { rows } = await client.query(
-      "select current_setting('server_version_num')::int as number, current_setting('server_version') as text",
+      "select current_setting('server_version_num')::int as number, current_setting('server_version') as text, pg_backend_pid() as pid",
     );
     if (rows[0].number < VERSION_MIN) {
       throw new SetupError(`PostgreSQL ${rows[0].text} is too old: tallystick needs 15 or later.`);
     }
-    return rows[0].text;
+    // The published types leave the id out.
+    const { processID } = client as unknown as { processID: number };
+    return { version: rows[0].text, behindPooler: rows[0].pid !== processID };
   } catch (error) {
     if (error instanceof SetupError) throw error;
     const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);
