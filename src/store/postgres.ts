@@ -48,7 +48,10 @@ const LANE: Omit<LaneSettings, 'pooled'> = {
 };
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
-const SESSION: Omit<LaneSettings, 'pooled'> = { sql: 'set statement_timeout = 0', flightMs: undefined };
+const SESSION: Omit<LaneSettings, 'pooled'> = {
+  sql: 'set statement_timeout = 0',
+  flightMs: undefined,
+};
 
 /**
  * Opens PostgreSQL 15 or later.
