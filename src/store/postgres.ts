@@ -102,7 +102,7 @@ export async function openPostgres({
 
 interface Server {
   readonly version: string;
-  /** A pooler makes up the process id that it tells at the start, for sessions are not its own. */
+  /** PgBouncer makes up the process id that it tells at the start, for sessions are not its own. */
   readonly behindPooler: boolean;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
-import { Ledger } from '../../src/ledger/index.js';
+import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import type { Engine } from '../../src/store/db.js';
 import { openPostgres } from '../../src/store/postgres.js';
 import { POSTGRES, type TestDatabase } from '../harness/engines.js';
@@ -60,6 +60,9 @@ describe.skipIf(!possible).each(MODES)(`pgbouncer, $mode mode${reason}`, ({ mode
       'select sum(balance)::text as sum from tallystick.accounts',
     );
     expect(sum.rows[0].sum).toBe('120');
+    // A proof is one long transaction, on a session of its own.
+    const proof = await verifyLedger(engines[0]!);
+    expect(proof.clean).toBe(true);
   });
 
   test('what a lane sets is gone with its transaction', async () => {
