@@ -4,12 +4,12 @@ import type { Settings } from './settings.js';
 
 /** Opens PostgreSQL where a URL is set, and embedded PGlite otherwise. */
 export function openEngine(
-  { databaseUrl, dataDir }: Settings,
+  { databaseUrl, dataDir, pooler }: Settings,
   options: { mustExist?: boolean } = {},
 ): Promise<Engine> {
   return databaseUrl === undefined
     ? openPglite(dataDir, options)
-    : openPostgres({ url: databaseUrl });
+    : openPostgres({ url: databaseUrl, pooler });
 }
 
 /**

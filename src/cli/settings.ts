@@ -7,6 +7,8 @@ export class UsageError extends Error {}
 
 export interface Settings {
   readonly databaseUrl: string | undefined;
+  /** What a pooler in front of the database does; found out where not set. */
+  readonly pooler: 'transaction' | 'session' | undefined;
   readonly dataDir: string;
   readonly host: string;
   readonly port: number;
@@ -34,6 +36,7 @@ export function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Settings {
   const read = (flag: string | undefined, name: string) => flag ?? (env[name] || undefined);
   return {
     databaseUrl: databaseUrl(read(flags.databaseUrl, 'DATABASE_URL')),
+    pooler: pooler(env.TALLYSTICK_POOLER || undefined),
     dataDir: read(flags.dataDir, 'TALLYSTICK_DATA_DIR') ?? './data',
     host: read(flags.host, 'HOST') ?? '127.0.0.1',
     port: port(read(flags.port, 'PORT') ?? '4400'),
@@ -47,6 +50,11 @@ function databaseUrl(text: string | undefined): string | undefined {
   // The URL holds a password, so it is never repeated.
   if (text === undefined || /^postgres(ql)?:\/\//.test(text)) return text;
   throw new UsageError('DATABASE_URL must begin with postgres:// or postgresql://.');
+}
+
+function pooler(text: string | undefined): Settings['pooler'] {
+  if (text === undefined || text === 'transaction' || text === 'session') return text;
+  throw new UsageError(`TALLYSTICK_POOLER must be transaction or session, not "${text}".`);
 }
 
 function port(text: string): number {

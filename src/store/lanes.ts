@@ -8,6 +8,13 @@ export interface LaneSettings {
   readonly sql: string;
   /** In milliseconds; undefined where work may take any time. */
   readonly flightMs: number | undefined;
+  /** True where transactions of one connection may run in different sessions. */
+  readonly pooled: boolean;
+}
+
+/** Makes the settings those of a transaction, so that they travel with its begin. */
+function beginWith(text: string, sql: string): string {
+  return `${text}; ${sql.replace(/\bset /g, 'set local ')}`;
 }
 
 // A plan that is cached while a table is empty may use an index by its first column alone, and
@@ -90,14 +97,14 @@ export class LaneSet {
 
 class PostgresLane implements Lane, Db {
   readonly #client: pg.Client;
-  readonly #flightMs: number | undefined;
+  readonly #settings: LaneSettings;
   #lost = false;
   #uses = 0;
   #replanAt = REPLAN_FIRST;
 
-  private constructor(client: pg.Client, { flightMs }: LaneSettings) {
+  private constructor(client: pg.Client, settings: LaneSettings) {
     this.#client = client;
-    this.#flightMs = flightMs;
+    this.#settings = settings;
     const lose = () => {
       this.#lost = true;
     };
@@ -110,7 +117,7 @@ class PostgresLane implements Lane, Db {
     const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
     const lane = new PostgresLane(client, settings);
     await client.connect();
-    await lane.query(settings.sql);
+    if (!settings.pooled) await lane.query(settings.sql);
     return lane;
   }
 
@@ -120,6 +127,7 @@ class PostgresLane implements Lane, Db {
 
   /** Sends its statement ahead of the next ones, without waiting for an answer. */
   replanWhenGrown(): void {
+    if (this.#settings.pooled) return;
     this.#uses++;
     if (this.#uses !== this.#replanAt) return;
     this.#replanAt += Math.min(Math.max(this.#uses, REPLAN_FIRST), REPLAN_EVERY);
@@ -128,12 +136,19 @@ class PostgresLane implements Lane, Db {
   }
 
   query(text: string, values?: unknown[]): Promise<Result> {
-    return this.#inTime(() => this.#client.query(prepared(text, values)));
+    return this.#inTime(() => this.#send(text, values));
+  }
+
+  async #send(text: string, values?: unknown[]): Promise<Result> {
+    const { pooled, sql } = this.#settings;
+    if (!pooled) return this.#client.query(prepared(text, values));
+    if (values !== undefined) return this.#client.query({ text, values });
+    return this.#client.query(/^begin\b/.test(text) ? beginWith(text, sql) : text);
   }
 
   flight(statements: readonly Statement[]): Promise<Result[]> {
     return this.#inTime(async () => {
-      const sent = statements.map(({ text, values }) => this.#client.query(prepared(text, values)));
+      const sent = statements.map(({ text, values }) => this.#send(text, values));
       const answers = await Promise.allSettled(sent);
       const failed = answers.find((answer) => answer.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
@@ -146,8 +161,9 @@ class PostgresLane implements Lane, Db {
    * long as the system's own timers allow, which is minutes. Cutting it fails what is waited for.
    */
   async #inTime<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#flightMs === undefined) return work();
-    const timer = setTimeout(() => this.cut(), this.#flightMs);
+    const { flightMs } = this.#settings;
+    if (flightMs === undefined) return work();
+    const timer = setTimeout(() => this.cut(), flightMs);
     try {
       return await work();
     } finally {

@@ -42,20 +42,23 @@ class SilentError extends Error {
 export class PoolReader implements Db {
   readonly #config: pg.PoolConfig;
   readonly #limits: PoolLimits;
+  readonly #pooled: boolean;
   #pool: pg.Pool;
 
-  constructor(config: pg.ClientConfig, limits: PoolLimits) {
+  constructor(config: pg.ClientConfig, limits: PoolLimits, pooled: boolean) {
     // A reader plans each time: it costs a tenth of a millisecond, and pages stay fast at any size.
     const settings = `set plan_cache_mode = force_custom_plan; set lock_timeout = ${LOCK_MS_MAX};
       set statement_timeout = ${limits.statementMs}`;
     this.#limits = limits;
+    this.#pooled = pooled;
     this.#config = {
       ...config,
       max: limits.max,
       connectionTimeoutMillis: limits.statementMs,
       // The pool waits for this, where a listener of its `connect` event would send a statement
       // into a connection that is about to be busy with another.
-      onConnect: (client) => client.query(settings),
+      // Behind a pooler a session is not this connection's own: what is set would be another's.
+      ...(pooled ? {} : { onConnect: (client: pg.ClientBase) => client.query(settings) }),
     };
     this.#pool = poolOf(this.#config);
   }
@@ -64,12 +67,17 @@ export class PoolReader implements Db {
     const deadline = performance.now() + this.#limits.queryMs;
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#once(prepared(text, values), deadline);
+        return await this.#once(this.#statement(text, values), deadline);
       } catch (error) {
         const mayPass = isConflict(error) || (error instanceof SilentError && isRead(text));
         if (!mayPass || tries === TRIES_MAX || performance.now() > deadline) throw error;
       }
     }
+  }
+
+  #statement(text: string, values: unknown[] | undefined): pg.QueryConfig {
+    if (!this.#pooled) return prepared(text, values);
+    return values === undefined ? { text } : { text, values };
   }
 
   async #once(config: pg.QueryConfig, deadline: number): Promise<Result> {

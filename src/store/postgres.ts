@@ -9,7 +9,11 @@ export interface PostgresOptions {
   readonly url: string;
   /** How many batches can be in the database at once. */
   readonly lanes?: number;
+  /** Whether a pooler may change sessions between transactions; found out where not given. */
+  readonly pooler?: Pooler | undefined;
 }
+
+export type Pooler = 'transaction' | 'session';
 
 /** The oldest PostgreSQL on which the test suite runs. */
 const VERSION_MIN = 150000;
@@ -36,7 +40,7 @@ const IDLE_MS_MAX = 2_000;
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
 // needs the values: its plan says on which machine a store is (docs/decisions/0028).
-const laneSettings = (hasCitus: boolean): LaneSettings => ({
+const laneSettings = (hasCitus: boolean): Omit<LaneSettings, 'pooled'> => ({
   sql: `set plan_cache_mode = ${hasCitus ? 'force_custom_plan' : 'force_generic_plan'};
     set enable_seqscan = off; set enable_bitmapscan = off;
     set enable_hashjoin = off; set enable_mergejoin = off;
@@ -46,7 +50,10 @@ const laneSettings = (hasCitus: boolean): LaneSettings => ({
 });
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
-const SESSION: LaneSettings = { sql: 'set statement_timeout = 0', flightMs: undefined };
+const SESSION: Omit<LaneSettings, 'pooled'> = {
+  sql: 'set statement_timeout = 0',
+  flightMs: undefined,
+};
 
 /**
  * Opens PostgreSQL 15 or later.
@@ -56,6 +63,7 @@ const SESSION: LaneSettings = { sql: 'set statement_timeout = 0', flightMs: unde
 export async function openPostgres({
   url,
   lanes = LANES_DEFAULT,
+  pooler,
 }: PostgresOptions): Promise<Engine> {
   const config: pg.ClientConfig = {
     connectionString: url,
@@ -63,12 +71,14 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const { version, hasCitus } = await checkServer(config);
-  const laneSet = new LaneSet(config, laneSettings(hasCitus), lanes);
-  const waitingSet = new LaneSet(config, laneSettings(hasCitus), WAITING_LANES_MAX);
-  const reader = new PoolReader(config, READER);
-  const keys = new PoolReader(config, KEY_READER);
-  const worker = new PoolReader(config, WORKER);
+  const { version, hasCitus, behindPooler } = await checkServer(config);
+  const pooled = pooler === undefined ? behindPooler : pooler === 'transaction';
+  const settings = { ...laneSettings(hasCitus), pooled };
+  const laneSet = new LaneSet(config, settings, lanes);
+  const waitingSet = new LaneSet(config, settings, WAITING_LANES_MAX);
+  const reader = new PoolReader(config, READER, pooled);
+  const keys = new PoolReader(config, KEY_READER, pooled);
+  const worker = new PoolReader(config, WORKER, pooled);
   return {
     kind: 'postgres',
     promise: `PostgreSQL ${version}: what was acknowledged survives a crash and a power cut.`,
@@ -79,7 +89,7 @@ export async function openPostgres({
     onLane: (work) => laneSet.use(work),
     onWaitingLane: (work) => waitingSet.use(work),
     async onSession(work) {
-      const session = new LaneSet(config, SESSION, 1);
+      const session = new LaneSet(config, { ...SESSION, pooled }, 1);
       try {
         return await session.use(work);
       } finally {
@@ -98,6 +108,8 @@ interface Server {
   readonly version: string;
   /** Whether this is the coordinator of a Citus cluster; made later, it needs a restart. */
   readonly hasCitus: boolean;
+  /** PgBouncer makes up the process id that it tells at the start, for sessions are not its own. */
+  readonly behindPooler: boolean;
 }
 
 async function checkServer(config: pg.ClientConfig): Promise<Server> {
@@ -108,13 +120,19 @@ async function checkServer(config: pg.ClientConfig): Promise<Server> {
     await client.connect();
     const { rows } = await client.query(
       `select current_setting('server_version_num')::int as number,
-        current_setting('server_version') as text,
+        current_setting('server_version') as text, pg_backend_pid() as pid,
         exists (select 1 from pg_extension where extname = 'citus') as has_citus`,
     );
     if (rows[0].number < VERSION_MIN) {
       throw new SetupError(`PostgreSQL ${rows[0].text} is too old: tallystick needs 15 or later.`);
     }
-    return { version: rows[0].text, hasCitus: rows[0].has_citus };
+    // The published types leave the id out.
+    const { processID } = client as unknown as { processID: number };
+    return {
+      version: rows[0].text,
+      hasCitus: rows[0].has_citus,
+      behindPooler: rows[0].pid !== processID,
+    };
   } catch (error) {
     if (error instanceof SetupError) throw error;
     const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);

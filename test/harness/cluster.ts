@@ -69,7 +69,7 @@ export async function startCluster(binaries: string): Promise<Cluster> {
 }
 
 /** PostgreSQL refuses to run as root, so there the folder is given to somebody else. */
-function ownerOf(folder: string): string | undefined {
+export function ownerOf(folder: string): string | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const known = ['postgres', 'nobody'].find((user) => {
     try {
@@ -85,7 +85,7 @@ function ownerOf(folder: string): string | undefined {
   return known;
 }
 
-function as(user: string | undefined, command: string, args: string[]): [string, string[]] {
+export function as(user: string | undefined, command: string, args: string[]): [string, string[]] {
   if (user === undefined) return [command, args];
   const identity = [`--reuid=${user}`, '--regid', groupOf(user), '--clear-groups'];
   // setpriv replaces itself by the command, which so keeps the process id that was started.
@@ -96,7 +96,7 @@ function groupOf(user: string): string {
   return execFileSync('id', ['-g', user], { encoding: 'utf8' }).trim();
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);
@@ -108,7 +108,7 @@ function freePort(): Promise<number> {
   });
 }
 
-async function answers(url: string): Promise<void> {
+export async function answers(url: string): Promise<void> {
   const deadline = Date.now() + READY_MS_MAX;
   for (;;) {
     const client = new pg.Client({ connectionString: url });
