@@ -40,10 +40,9 @@ onEngine(POSTGRES, (engine) => {
   });
 
   const lock = (id: string) =>
-    outside.query(
-      'select 1 from tallystick.accounts where store_id = $1 and account_id = $2 for update',
-      [server.store.id, parseId('account', id)],
-    );
+    outside.query('select 1 from tallystick.accounts where account_id = $1 for update', [
+      parseId('account', id),
+    ]);
   const openTwo = async () => {
     const fields = { initial_balance: '100' };
     return [(await api.open(fields)).id, (await api.open(fields)).id] as const;
