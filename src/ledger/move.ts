@@ -6,8 +6,9 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import type { Engine, Lane } from '../store/db.js';
 import { NEWEST, newerMigration } from '../store/migrate.js';
-import { claimEmpty, MOVED_TABLES, readChunks, writeChunk } from '../store/move.js';
+import { claimEmpty, readChunks, writeChunk } from '../store/move.js';
 import { sqlstate } from '../store/sqlstate.js';
+import { LEDGER_TABLES } from '../store/tables.js';
 import { beginSnapshot } from '../store/verify.js';
 
 /** Takes a ledger out of one database and into another, by a file; see docs/moving.md. */
@@ -64,7 +65,7 @@ async function* linesOf(
     return `${line}\n`;
   };
   yield hashed(JSON.stringify({ format: FORMAT, version: VERSION, schema: NEWEST }));
-  for (const table of MOVED_TABLES) {
+  for (const table of LEDGER_TABLES) {
     counts[table] = 0;
     for await (const rows of readChunks(lane, table, storeId)) {
       counts[table] += rows.length;
@@ -108,7 +109,7 @@ export async function importLedger(
 
 async function load(lane: Lane, file: string, onMoved: OnMoved): Promise<MovedRows> {
   const hash = createHash('sha256');
-  const counts: MovedRows = Object.fromEntries(MOVED_TABLES.map((table) => [table, 0]));
+  const counts: MovedRows = Object.fromEntries(LEDGER_TABLES.map((table) => [table, 0]));
   let lines = 0;
   let isWhole = false;
   for await (const line of readLines(file)) {

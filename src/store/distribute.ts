@@ -1,38 +1,25 @@
 import { type Db, type Engine, textArray } from './db.js';
 import { SetupError } from './migrate.js';
-
-/** Spreading the tables over the workers of a Citus cluster by store. */
-
-/** The tables that every worker has whole: there are few rows, and statements join them. */
-const EVERYWHERE = ['stores', 'api_keys'];
-/** The tables that are spread over machines by store, parents first. */
-const SPREAD = [
-  'accounts',
-  'transactions',
-  'entries',
-  'grants',
-  'drawdowns',
-  'holds',
-  'webhook_endpoints',
-  'outbox',
-  'deliveries',
-];
-/** The tables that nothing may be changed in. */
-export const APPEND_ONLY = ['transactions', 'entries', 'drawdowns'];
+import { APPEND_ONLY, COMMON_TABLES, LEDGER_TABLES, STORE_TABLES } from './tables.js';
 
 /**
- * What spreads the tables that are not spread yet. Citus refuses triggers on such tables, even to
+ * Spreading the tables over the workers of a Citus cluster by store. What is common to the stores
+ * every worker has whole.
+ */
+
+/**
+ * What spreads the tables that are left. Citus refuses triggers on such tables, even to
  * drop what is not there, so the append-only triggers go just before, each in one step with the
  * table that it guards; deny the server's role UPDATE and DELETE there.
  */
-export function distributeStatements(already: ReadonlySet<string> = new Set()): string[] {
-  const isLeft = (table: string) => !already.has(table);
+export function distributeStatements(left: readonly string[] = LEDGER_TABLES): string[] {
+  const isLeft = (table: string) => left.includes(table);
   return [
-    ...EVERYWHERE.filter(isLeft).map(
+    ...COMMON_TABLES.filter(isLeft).map(
       (table) => `select create_reference_table('tallystick.${table}')`,
     ),
-    ...SPREAD.filter(isLeft).flatMap((table) => {
-      const colocate = table === SPREAD[0] ? 'none' : `tallystick.${SPREAD[0]}`;
+    ...STORE_TABLES.filter(isLeft).flatMap((table) => {
+      const colocate = table === STORE_TABLES[0] ? 'none' : `tallystick.${STORE_TABLES[0]}`;
       const spread = `select create_distributed_table('tallystick.${table}', 'store_id', colocate_with => '${colocate}')`;
       if (!APPEND_ONLY.includes(table)) return [spread];
       const drop = `drop trigger if exists ${table}_append_only on tallystick.${table}`;
@@ -55,9 +42,7 @@ export async function distribute(engine: Engine): Promise<void> {
   }
   // Rows that are there already are copied, which takes any time.
   await engine.onSession(async (session) => {
-    const left = await undistributedTables(session);
-    const already = new Set([...EVERYWHERE, ...SPREAD].filter((table) => !left.includes(table)));
-    for (const statement of distributeStatements(already)) {
+    for (const statement of distributeStatements(await undistributedTables(session))) {
       try {
         await session.query(statement);
       } catch (error) {
@@ -89,8 +74,8 @@ export async function undistributedTables(db: Db): Promise<string[]> {
       join pg_dist_partition as p on p.logicalrelid = c.oid
       where n.nspname = 'tallystick' and c.relname = any($1::text[])
         and (p.partmethod = 'h' or p.repmodel = 't')`,
-    [textArray([...EVERYWHERE, ...SPREAD])],
+    [textArray(LEDGER_TABLES)],
   );
   const spread = new Set<string>(rows.map(({ name }) => name));
-  return [...EVERYWHERE, ...SPREAD].filter((table) => !spread.has(table));
+  return LEDGER_TABLES.filter((table) => !spread.has(table));
 }

@@ -1,5 +1,6 @@
 import { type Db, textArray } from './db.js';
-import { APPEND_ONLY, hasCitus, undistributedTables } from './distribute.js';
+import { hasCitus, undistributedTables } from './distribute.js';
+import { APPEND_ONLY } from './tables.js';
 
 /** What a database is like, for `tallystick doctor`. */
 export interface Inspection {

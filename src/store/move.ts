@@ -2,21 +2,6 @@ import type { Lane } from './db.js';
 
 /** Reads and writes whole tables as JSON text, which passes through this program unparsed. */
 
-/** Every table that holds a ledger, those that others refer to first. */
-export const MOVED_TABLES = [
-  'stores',
-  'api_keys',
-  'accounts',
-  'transactions',
-  'entries',
-  'grants',
-  'drawdowns',
-  'holds',
-  'webhook_endpoints',
-  'outbox',
-  'deliveries',
-] as const;
-
 const CHUNK_ROWS = 1_000;
 
 /** Rows as PostgreSQL prints them, in the caller's snapshot. */

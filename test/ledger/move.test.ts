@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { exportLedger, importLedger, verifyLedger } from '../../src/ledger/index.js';
-import { MOVED_TABLES } from '../../src/store/move.js';
+import { LEDGER_TABLES } from '../../src/store/tables.js';
 import { onEngine, PGLITE, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 
@@ -36,7 +36,7 @@ onEngine(POSTGRES, () => {
       "select tablename from pg_tables where schemaname = 'tallystick'",
     );
     const names = rows.map(({ tablename }) => tablename).filter((name) => name !== 'migrations');
-    expect(names.sort()).toEqual([...MOVED_TABLES].sort());
+    expect(names.sort()).toEqual([...LEDGER_TABLES].sort());
   });
 
   test('damage, cuts and other formats are refused, and nothing is left', async () => {

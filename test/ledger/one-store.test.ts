@@ -8,6 +8,7 @@ import {
   sweepStore,
 } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
+import { STORE_TABLES } from '../../src/store/tables.js';
 import { Api, expectStatus, type Sent } from '../harness/api.js';
 import { PGLITE, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
@@ -19,8 +20,7 @@ import { recorded } from '../harness/watched.js';
  */
 
 /** The tables that are spread by store; the others are on every machine. */
-const SPREAD =
-  /tallystick\.(accounts|transactions|entries|grants|drawdowns|holds|webhook_endpoints|outbox|deliveries)\b/;
+const SPREAD = new RegExp(`tallystick\\.(${STORE_TABLES.join('|')})\\b`);
 /** The beginnings of those that go over all stores, beside requests, and may ask every machine. */
 const OVER_ALL_STORES = [
   'select e.store_id, e.endpoint_id from tallystick.webhook_endpoints e where e.status',
