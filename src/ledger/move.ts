@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import type { Engine, Lane } from '../store/db.js';
 import { NEWEST, newerMigration } from '../store/migrate.js';
-import { claimEmpty, readChunks, writeChunk } from '../store/move.js';
+import { claimEmpty, readChunks, readColumns, writeChunk } from '../store/move.js';
 import { sqlstate } from '../store/sqlstate.js';
 import { LEDGER_TABLES } from '../store/tables.js';
 import { beginSnapshot } from '../store/verify.js';
@@ -65,9 +65,10 @@ async function* linesOf(
     return `${line}\n`;
   };
   yield hashed(JSON.stringify({ format: FORMAT, version: VERSION, schema: NEWEST }));
+  const columns = await readColumns(lane);
   for (const table of LEDGER_TABLES) {
     counts[table] = 0;
-    for await (const rows of readChunks(lane, table, storeId)) {
+    for await (const rows of readChunks(lane, table, columns.get(table)!, storeId)) {
       counts[table] += rows.length;
       onMoved(rows.length);
       yield hashed(`{"table":"${table}","rows":[${rows.join(',')}]}`);
@@ -109,6 +110,7 @@ export async function importLedger(
 
 async function load(lane: Lane, file: string, onMoved: OnMoved): Promise<MovedRows> {
   const hash = createHash('sha256');
+  const columns = await readColumns(lane);
   const counts: MovedRows = Object.fromEntries(LEDGER_TABLES.map((table) => [table, 0]));
   let lines = 0;
   let isWhole = false;
@@ -123,7 +125,7 @@ async function load(lane: Lane, file: string, onMoved: OnMoved): Promise<MovedRo
     } else {
       const [, table = '', rows = ''] = /^\{"table":"(\w+)","rows":(\[.*\])\}$/.exec(line) ?? [];
       if (!(table in counts)) throw new MoveError(`${file} ${DAMAGED}`);
-      const written = await writeChunk(lane, table, rows);
+      const written = await writeChunk(lane, table, columns.get(table)!, rows);
       counts[table] = counts[table]! + written;
       onMoved(written);
     }

@@ -8,9 +8,9 @@ const CHUNK_ROWS = 1_000;
 export async function* readChunks(
   lane: Lane,
   table: string,
+  columns: string,
   storeId: string | undefined,
 ): AsyncGenerator<string[]> {
-  const columns = await columnsOf(lane, table);
   // DECLARE takes no parameters, so what is written into it is an id that was parsed as one.
   const where = storeId === undefined ? '' : `where store_id = '${storeId}'::uuid`;
   await lane.query(
@@ -26,8 +26,12 @@ export async function* readChunks(
 }
 
 /** @param rows the text of a JSON array. */
-export async function writeChunk(lane: Lane, table: string, rows: string): Promise<number> {
-  const columns = await columnsOf(lane, table);
+export async function writeChunk(
+  lane: Lane,
+  table: string,
+  columns: string,
+  rows: string,
+): Promise<number> {
   const { rows: counted } = await lane.query(
     `with given as (insert into tallystick.${table} (${columns}) select ${columns}
        from json_populate_recordset(null::tallystick.${table}, $1::json) returning 1)
@@ -44,13 +48,13 @@ export async function claimEmpty(lane: Lane): Promise<boolean> {
   return rows.length === 0;
 }
 
-/** What the database computes by itself is left out. */
-async function columnsOf(lane: Lane, table: string): Promise<string> {
+/** By table: its columns as a list in SQL. What the database computes by itself is left out. */
+export async function readColumns(lane: Lane): Promise<ReadonlyMap<string, string>> {
   const { rows } = await lane.query(
-    `select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as columns
+    `select table_name as table,
+       string_agg(quote_ident(column_name), ', ' order by ordinal_position) as columns
      from information_schema.columns
-     where table_schema = 'tallystick' and table_name = $1 and is_generated = 'NEVER'`,
-    [table],
+     where table_schema = 'tallystick' and is_generated = 'NEVER' group by table_name`,
   );
-  return rows[0].columns;
+  return new Map(rows.map(({ table, columns }) => [table, columns]));
 }
