@@ -1,4 +1,4 @@
-import { keyFault, parseDuration } from '../ledger/index.js';
+import { keyFault, type PoolerMode, parseDuration } from '../ledger/index.js';
 
 /** Settings come from flags, then from the environment, under the same names. */
 
@@ -8,7 +8,7 @@ export class UsageError extends Error {}
 export interface Settings {
   readonly databaseUrl: string | undefined;
   /** What a pooler in front of the database does; found out where not set. */
-  readonly pooler: 'transaction' | 'session' | undefined;
+  readonly pooler: PoolerMode | undefined;
   readonly dataDir: string;
   readonly host: string;
   readonly port: number;
@@ -52,7 +52,7 @@ function databaseUrl(text: string | undefined): string | undefined {
   throw new UsageError('DATABASE_URL must begin with postgres:// or postgresql://.');
 }
 
-function pooler(text: string | undefined): Settings['pooler'] {
+function pooler(text: string | undefined): PoolerMode | undefined {
   if (text === undefined || text === 'transaction' || text === 'session') return text;
   throw new UsageError(`TALLYSTICK_POOLER must be transaction or session, not "${text}".`);
 }

@@ -139,11 +139,10 @@ class PostgresLane implements Lane, Db {
     return this.#inTime(() => this.#send(text, values));
   }
 
-  async #send(text: string, values?: unknown[]): Promise<Result> {
+  #send(text: string, values?: unknown[]): Promise<Result> {
     const { pooled, sql } = this.#settings;
-    if (!pooled) return this.#client.query(prepared(text, values));
-    if (values !== undefined) return this.#client.query({ text, values });
-    return this.#client.query(/^begin\b/.test(text) ? beginWith(text, sql) : text);
+    const whole = pooled && /^begin\b/.test(text) ? beginWith(text, sql) : text;
+    return this.#client.query(prepared(whole, values, pooled));
   }
 
   flight(statements: readonly Statement[]): Promise<Result[]> {

@@ -11,7 +11,7 @@ export interface Migration {
   readonly name: string;
   readonly sql: string;
   /** What it keeps from working in a large database while it runs, and what it does there. */
-  readonly caution: string | undefined;
+  readonly caution?: string | undefined;
 }
 
 /** A start that cannot go on; its message is the one line that the operator reads. */
@@ -154,10 +154,7 @@ update tallystick.stores set schema = ${version};
 }
 
 /** Applies one migration; false where another process has applied it meanwhile. */
-export async function apply(
-  lane: Lane,
-  { version, name, sql }: Omit<Migration, 'caution'>,
-): Promise<boolean> {
+export async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
   await lane.query('begin isolation level read committed');
   try {
     // This row comes first, so that of two processes one waits here until the other is done,

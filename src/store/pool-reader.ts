@@ -67,17 +67,12 @@ export class PoolReader implements Db {
     const deadline = performance.now() + this.#limits.queryMs;
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#once(this.#statement(text, values), deadline);
+        return await this.#once(prepared(text, values, this.#pooled), deadline);
       } catch (error) {
         const mayPass = isConflict(error) || (error instanceof SilentError && isRead(text));
         if (!mayPass || tries === TRIES_MAX || performance.now() > deadline) throw error;
       }
     }
-  }
-
-  #statement(text: string, values: unknown[] | undefined): pg.QueryConfig {
-    if (!this.#pooled) return prepared(text, values);
-    return values === undefined ? { text } : { text, values };
   }
 
   async #once(config: pg.QueryConfig, deadline: number): Promise<Result> {

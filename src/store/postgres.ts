@@ -10,10 +10,10 @@ export interface PostgresOptions {
   /** How many batches can be in the database at once. */
   readonly lanes?: number;
   /** Whether a pooler may change sessions between transactions; found out where not given. */
-  readonly pooler?: Pooler | undefined;
+  readonly pooler?: PoolerMode | undefined;
 }
 
-export type Pooler = 'transaction' | 'session';
+export type PoolerMode = 'transaction' | 'session';
 
 /** The oldest PostgreSQL on which the test suite runs. */
 const VERSION_MIN = 150000;
@@ -40,20 +40,22 @@ const IDLE_MS_MAX = 2_000;
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
 // needs the values: its plan says on which machine a store is (docs/decisions/0028).
-const laneSettings = (hasCitus: boolean): Omit<LaneSettings, 'pooled'> => ({
+const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
   sql: `set plan_cache_mode = ${hasCitus ? 'force_custom_plan' : 'force_generic_plan'};
     set enable_seqscan = off; set enable_bitmapscan = off;
     set enable_hashjoin = off; set enable_mergejoin = off;
     set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
     set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
   flightMs: FLIGHT_MS_MAX,
+  pooled,
 });
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
-const SESSION: Omit<LaneSettings, 'pooled'> = {
+const sessionSettings = (pooled: boolean): LaneSettings => ({
   sql: 'set statement_timeout = 0',
   flightMs: undefined,
-};
+  pooled,
+});
 
 /**
  * Opens PostgreSQL 15 or later.
@@ -73,7 +75,7 @@ export async function openPostgres({
   };
   const { version, hasCitus, behindPooler } = await checkServer(config);
   const pooled = pooler === undefined ? behindPooler : pooler === 'transaction';
-  const settings = { ...laneSettings(hasCitus), pooled };
+  const settings = laneSettings(hasCitus, pooled);
   const laneSet = new LaneSet(config, settings, lanes);
   const waitingSet = new LaneSet(config, settings, WAITING_LANES_MAX);
   const reader = new PoolReader(config, READER, pooled);
@@ -89,7 +91,7 @@ export async function openPostgres({
     onLane: (work) => laneSet.use(work),
     onWaitingLane: (work) => waitingSet.use(work),
     async onSession(work) {
-      const session = new LaneSet(config, { ...SESSION, pooled }, 1);
+      const session = new LaneSet(config, sessionSettings(pooled), 1);
       try {
         return await session.use(work);
       } finally {

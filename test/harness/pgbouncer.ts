@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PoolerMode } from '../../src/store/postgres.js';
 import { answers, as, freePort, ownerOf } from './cluster.js';
 
 /** A PgBouncer in front of a server, on loopback. */
@@ -16,7 +17,7 @@ export const HAS_PGBOUNCER = PROGRAM !== undefined;
 
 export async function startPooler(
   url: string,
-  mode: 'transaction' | 'session',
+  mode: PoolerMode,
   sessions: number,
 ): Promise<Pooler> {
   const { hostname, port, username, pathname } = new URL(url);
