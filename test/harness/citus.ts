@@ -1,4 +1,3 @@
-import pg from 'pg';
 import { distribute } from '../../src/store/distribute.js';
 import { migrate } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
@@ -14,7 +13,7 @@ const SHARDS = 8;
 
 /** Whether a server is the coordinator of a Citus cluster. */
 export async function isCoordinator(url: string): Promise<boolean> {
-  return (await rowsOf(url, "select 1 from pg_extension where extname = 'citus'")).length > 0;
+  return (await onServer(url, "select 1 from pg_extension where extname = 'citus'")).length > 0;
 }
 
 interface Machine {
@@ -24,7 +23,7 @@ interface Machine {
 }
 
 async function machinesOf(url: string): Promise<Machine[]> {
-  return rowsOf(
+  return onServer(
     url,
     `select nodename as host, nodeport as port, groupid = 0 as coordinates
       from pg_dist_node order by groupid`,
@@ -64,16 +63,5 @@ export async function createSpread(url: string, name: string): Promise<void> {
 export async function dropSpread(url: string, name: string): Promise<void> {
   for (const machine of await machinesOf(url)) {
     await onServer(onMachine(url, machine, 'postgres'), `drop database ${name} with (force)`);
-  }
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: a driver's row has whatever the statement selects.
-async function rowsOf(url: string, sql: string): Promise<any[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows;
-  } finally {
-    await client.end();
   }
 }

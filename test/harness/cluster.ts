@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import pg from 'pg';
 
-/** A PostgreSQL cluster that lives for one run of the tests, on loopback. */
+/** A PostgreSQL cluster, or what stands in front of one, on loopback. */
 export interface Cluster {
   readonly url: string;
   stop(): Promise<void>;
@@ -47,15 +47,25 @@ export async function startCluster(binaries: string): Promise<Cluster> {
     'autovacuum=off',
     'log_min_messages=fatal',
   ].flatMap((setting) => ['-c', setting]);
-  const [server, serverArgs] = as(user, join(binaries, 'postgres'), ['-D', data, ...settings]);
-  const child = spawn(server, serverArgs, { stdio: 'ignore', cwd: folder });
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const server = as(user, join(binaries, 'postgres'), ['-D', data, ...settings]);
+  return startIn(folder, server, url, 'SIGINT');
+}
+
+/** Starts what answers as PostgreSQL does, in a folder that is removed at its end. */
+export async function startIn(
+  folder: string,
+  [command, args]: [string, string[]],
+  url: string,
+  endedBy: NodeJS.Signals,
+): Promise<Cluster> {
+  const child = spawn(command, args, { stdio: 'ignore', cwd: folder });
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });
-  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   const stop = async () => {
     // The wrapper that changed the user has become the server itself, so this reaches it.
-    child.kill('SIGINT');
+    child.kill(endedBy);
     await gone;
     rmSync(folder, { recursive: true, force: true });
   };
@@ -108,7 +118,7 @@ export function freePort(): Promise<number> {
   });
 }
 
-export async function answers(url: string): Promise<void> {
+async function answers(url: string): Promise<void> {
   const deadline = Date.now() + READY_MS_MAX;
   for (;;) {
     const client = new pg.Client({ connectionString: url });

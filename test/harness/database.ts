@@ -7,12 +7,13 @@ export function databaseUrl(url: string, name: string): string {
   return other.toString();
 }
 
-/** Runs one statement on a connection of its own. */
-export async function onServer(url: string, statement: string): Promise<void> {
+/** Runs one statement on a connection of its own, and answers with its rows. */
+// biome-ignore lint/suspicious/noExplicitAny: a driver's row has whatever the statement selects.
+export async function onServer(url: string, statement: string): Promise<any[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    return (await client.query(statement)).rows;
   } finally {
     await client.end();
   }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
@@ -55,10 +54,7 @@ async function findCluster(): Promise<Cluster | undefined> {
 }
 
 async function version({ url }: Cluster): Promise<string> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows } = await client.query("select current_setting('server_version') as version");
-  await client.end();
+  const rows = await onServer(url, "select current_setting('server_version') as version");
   return String(rows[0].version).split(' ')[0]!;
 }
 

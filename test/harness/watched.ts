@@ -2,21 +2,26 @@ import type { Db, Engine, Lane } from '../../src/store/db.js';
 
 /** The same engine, noting the text of every statement that is sent on its lanes. */
 export function watched({ onLane, ...rest }: Engine, sent: string[]): Engine {
+  const note = (text: string) => void sent.push(text);
+  return { ...rest, onLane: (work) => onLane((lane) => work(notedLane(lane, note))) };
+}
+
+function noted(db: Db, note: (text: string) => void): Db {
   return {
-    ...rest,
-    onLane: (work) =>
-      onLane((lane) =>
-        work({
-          query: (text, values) => {
-            sent.push(text);
-            return lane.query(text, values);
-          },
-          flight: (statements) => {
-            sent.push(...statements.map(({ text }) => text));
-            return lane.flight(statements);
-          },
-        }),
-      ),
+    query(text, values) {
+      note(text);
+      return db.query(text, values);
+    },
+  };
+}
+
+function notedLane(lane: Lane, note: (text: string) => void): Lane {
+  return {
+    ...noted(lane, note),
+    flight(statements) {
+      for (const { text } of statements) note(text);
+      return lane.flight(statements);
+    },
   };
 }
 
@@ -45,24 +50,13 @@ export function verbsOf(sent: readonly string[]): string[] {
 
 /** The same engine, noting the text of every statement that is sent on it, whatever by. */
 export function recorded(engine: Engine, sent: Set<string>): Engine {
-  const over = (db: Db): Db => ({
-    query(text, values) {
-      sent.add(text);
-      return db.query(text, values);
-    },
-  });
-  const lane = (own: Lane): Lane => ({
-    ...over(own),
-    flight(statements) {
-      for (const { text } of statements) sent.add(text);
-      return own.flight(statements);
-    },
-  });
+  const note = (text: string) => void sent.add(text);
+  const lane = (own: Lane) => notedLane(own, note);
   return {
     ...engine,
-    reader: over(engine.reader),
-    keys: over(engine.keys),
-    worker: over(engine.worker),
+    reader: noted(engine.reader, note),
+    keys: noted(engine.keys, note),
+    worker: noted(engine.worker, note),
     onLane: (work) => engine.onLane((own) => work(lane(own))),
     onWaitingLane: (work) => engine.onWaitingLane((own) => work(lane(own))),
     onSession: (work) => engine.onSession((own) => work(lane(own))),

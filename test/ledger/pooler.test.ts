@@ -3,8 +3,9 @@ import { newId } from '../../src/ledger/ids.js';
 import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import type { Engine } from '../../src/store/db.js';
 import { openPostgres } from '../../src/store/postgres.js';
+import type { Cluster } from '../harness/cluster.js';
 import { POSTGRES, type TestDatabase } from '../harness/engines.js';
-import { HAS_PGBOUNCER, type Pooler, startPooler } from '../harness/pgbouncer.js';
+import { HAS_PGBOUNCER, startPooler } from '../harness/pgbouncer.js';
 import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';
 
@@ -19,7 +20,7 @@ const MODES = [
 
 describe.skipIf(!possible).each(MODES)(`pgbouncer, $mode mode${reason}`, ({ mode, sessions }) => {
   let database: TestDatabase;
-  let pooler: Pooler;
+  let pooler: Cluster;
   let engines: Engine[];
 
   beforeEach(async () => {
