@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { OPERATIONS, type OperationName } from '../../src/contract/operations.js';
 import {
   AddressGuard,
@@ -79,16 +79,16 @@ async function doEverything(call: Call): Promise<string> {
 
 /** Waits for the first attempt, whose event can be sent again then. */
 async function doDeliveries(call: Call, webhook: string): Promise<void> {
-  const deadline = Date.now() + ATTEMPT_MS_MAX;
-  const attempted = () =>
-    call('listWebhookDeliveries', { query: { status: 'retrying' } }, [webhook]);
-  let found = await attempted();
-  while (found.data.length === 0) {
-    if (Date.now() > deadline) throw new Error('Nothing was attempted.');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    found = await attempted();
-  }
-  await call('resendWebhookEvent', {}, [webhook, found.data[0].id]);
+  const found = await vi.waitFor(
+    async () => {
+      const query = { status: 'retrying' };
+      const { data } = await call('listWebhookDeliveries', { query }, [webhook]);
+      expect(data).not.toEqual([]);
+      return data;
+    },
+    { timeout: ATTEMPT_MS_MAX, interval: 20 },
+  );
+  await call('resendWebhookEvent', {}, [webhook, found[0].id]);
   const from = new Date(Date.now() - 60_000).toISOString();
   await call('resendWebhookEvents', { body: { from } }, [webhook]);
 }

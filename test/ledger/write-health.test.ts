@@ -1,17 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { WriteHealth } from '../../src/ledger/write-health.js';
+import { ownClock } from '../harness/own-clock.js';
 
 /** When people are told that writes fail; the time is the test's own. */
 
-let now: number;
-
-beforeEach(() => {
-  now = 1_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => now);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const clock = ownClock();
 
 function told() {
   const health = new WriteHealth();
@@ -27,7 +20,7 @@ test('a failure is told once, and again a minute later while it goes on', () => 
   const { health, lines } = told();
   for (let second = 0; second <= 125; second++) {
     health.failed('full', new Error('full'));
-    now += 1_000;
+    clock.now += 1_000;
   }
   expect(lines).toEqual(['full', 'full', 'full']);
 });
@@ -47,8 +40,8 @@ test('another failure is news, and so is that writes work again', () => {
 test('a failure counts for two seconds, for nobody may be writing since', () => {
   const { health } = told();
   health.failed('full', new Error('full'));
-  now += 1_999;
+  clock.now += 1_999;
   expect(health.fault).toBe('full');
-  now += 1;
+  clock.now += 1;
   expect(health.fault).toBeUndefined();
 });

@@ -1,21 +1,14 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { newId } from '../../src/ledger/ids.js';
 import { Lease } from '../../src/ledger/lease.js';
+import { ownClock } from '../harness/own-clock.js';
 
 /** For how long a server may deliver to an endpoint; the time is the test's own. */
 
 const TIMEOUT_MS = 10_000;
 /** Two attempts and what is between them. */
 const LEASE_MS = 22_000;
-let now: number;
-
-beforeEach(() => {
-  now = 1_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => now);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const clock = ownClock();
 
 /** Takes a lease from a database that answers after some milliseconds. */
 async function taken(answersAfter = 0) {
@@ -24,7 +17,7 @@ async function taken(answersAfter = 0) {
   const db = {
     async query(_: string, values?: unknown[]) {
       asked.push(values?.[3]);
-      now += answersAfter;
+      clock.now += answersAfter;
       return { rows: database.isHeldByAnother ? [] : [{ events: '' }] };
     },
   };
@@ -36,28 +29,28 @@ async function taken(answersAfter = 0) {
 test('it is counted from before it was asked for', async () => {
   const { lease, asked } = await taken(5_000);
   expect(asked).toEqual([LEASE_MS]);
-  now = 1_000 + LEASE_MS;
+  clock.now = 1_000 + LEASE_MS;
   expect(lease.isOver).toBe(false);
-  now += 1;
+  clock.now += 1;
   expect(lease.isOver).toBe(true);
 });
 
 test('an attempt begins only where it ends within it, and there is time to settle it', async () => {
   const { lease } = await taken();
-  now = 1_000 + LEASE_MS - TIMEOUT_MS - 1_000;
+  clock.now = 1_000 + LEASE_MS - TIMEOUT_MS - 1_000;
   expect(lease.outlastsAttempt).toBe(true);
-  now += 1;
+  clock.now += 1;
   expect(lease.outlastsAttempt).toBe(false);
 });
 
 test('where it is renewed it begins anew; where it is lost it ends as it would have', async () => {
   const { lease, database } = await taken(1_000);
-  now = 10_000;
+  clock.now = 10_000;
   expect(await lease.renew()).toBeDefined();
   database.isHeldByAnother = true;
   expect(await lease.renew()).toBeUndefined();
-  now = 10_000 + LEASE_MS;
+  clock.now = 10_000 + LEASE_MS;
   expect(lease.isOver).toBe(false);
-  now += 1;
+  clock.now += 1;
   expect(lease.isOver).toBe(true);
 });
