@@ -3,15 +3,35 @@ import { type Refusal, refuse } from './errors.js';
 import { type Funds, takeFrom, usableParts } from './funds.js';
 import type { Uuid } from './id.js';
 import { fundsOf, takeableOf } from './kept.js';
-import type { Account, Drawdown, Entry, Grant, Part, Posting, Transaction } from './model.js';
+import {
+  type Account,
+  type Drawdown,
+  type Entry,
+  type Grant,
+  type Noted,
+  type Part,
+  type Posting,
+  type Remarks,
+  remarksOf,
+  type Transaction,
+  type TransactionHead,
+} from './model.js';
 import { type Changes, hasParts, type State } from './state.js';
 
 /** A transaction that has passed every check but that of its funds. */
-export type Draft = Omit<Transaction, 'createdAt' | 'entries' | 'drawdowns'> & {
+export interface Draft {
+  readonly head: Omit<TransactionHead, 'createdAt'>;
   readonly postings: readonly Posting[];
-  /** The earliest instant it may bear; a batch's own instant where left out. */
-  readonly at?: number;
-};
+}
+
+/** What it reverses and what it captures is null where it is left out. */
+type Said = Omit<Draft['head'], keyof Remarks | 'reversalOf' | 'holdId'> &
+  Noted &
+  Partial<Pick<Draft['head'], 'reversalOf' | 'holdId'>>;
+
+export function draftOf(said: Said, postings: readonly Posting[]): Draft {
+  return { head: { reversalOf: null, holdId: null, ...said, ...remarksOf(said) }, postings };
+}
 
 export type Booked =
   | { readonly transaction: Transaction; readonly changes: Changes }
@@ -49,7 +69,7 @@ class Booking {
     this.#state = state;
     this.#draft = draft;
     this.#entries = new Array(draft.postings.length);
-    this.#createdAt = draft.at ?? state.now;
+    this.#createdAt = state.now;
     for (const { accountId } of draft.postings) {
       // System accounts are never locked, so they are not in the state: they are unbounded.
       const account = state.accounts.get(accountId);
@@ -161,21 +181,12 @@ class Booking {
   }
 
   #transaction(): Transaction {
-    const { id, operation, reference, key, fingerprint, reversalOf, holdId, metadata } =
-      this.#draft;
     return {
-      id,
-      operation,
-      reference,
-      key,
-      fingerprint,
-      reversalOf,
+      ...this.#draft.head,
       createdAt: this.#createdAt,
       entries: this.#entries,
       // A replay reads them in this order, and answers as the first time.
       drawdowns: this.#drawdowns.sort(compareDrawdowns),
-      holdId,
-      metadata,
     };
   }
 }

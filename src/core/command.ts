@@ -1,5 +1,5 @@
 import { formatId, type Uuid } from './id.js';
-import type { GrantCategory, Metadata, Posting } from './model.js';
+import type { GrantCategory, Metadata, Posting, Remarks } from './model.js';
 
 /**
  * What the ledger can be asked to do. The ids of what a command will create come with it, so
@@ -56,8 +56,7 @@ export interface MoveCommand extends Prints {
   readonly amount: bigint;
   /** Only a credit can have terms. */
   readonly terms: GrantTerms | undefined;
-  readonly metadata: Metadata | null;
-  readonly reference: string;
+  readonly remarks: Remarks;
   readonly key: string;
   readonly transactionId: Uuid;
 }
@@ -66,8 +65,7 @@ export interface MoveCommand extends Prints {
 export interface PostCommand extends Prints {
   readonly kind: 'post';
   readonly postings: readonly Posting[];
-  readonly metadata: Metadata | null;
-  readonly reference: string;
+  readonly remarks: Remarks;
   readonly key: string;
   readonly transactionId: Uuid;
 }
@@ -214,7 +212,7 @@ function formOf(command: Canonical, metadata: string): string {
   switch (command.kind) {
     case 'post': {
       const lines = command.postings.map((line) => [line.accountId, line.amount.toString()]);
-      return endingIn(metadata, ['post', command.reference, lines]);
+      return endingIn(metadata, ['post', command.remarks.reference, lines]);
     }
     case 'hold': {
       const { accountId, amount, reference, expiresInMs } = command;
@@ -225,10 +223,10 @@ function formOf(command: Canonical, metadata: string): string {
       return endingIn(metadata, ['capture', holdId, amount?.toString(), overage, final]);
     }
     default: {
-      const { kind, accountId, amount, reference, terms } = command;
-      const fields = [kind, accountId, amount.toString(), reference];
+      const { kind, accountId, amount, remarks, terms } = command;
+      const fields = [kind, accountId, amount.toString(), remarks.reference];
       // Left out where there are none, so that plain movements have short forms.
-      if (terms === undefined && command.metadata === null) return JSON.stringify(fields);
+      if (terms === undefined && remarks.metadata === null) return JSON.stringify(fields);
       return endingIn(metadata, [...fields, terms && termsForm(terms)]);
     }
   }
@@ -244,7 +242,8 @@ function endingIn(last: string, fields: readonly unknown[]): string {
 }
 
 function metadataOf(command: Canonical): Metadata | null {
-  return command.kind === 'hold' ? null : command.metadata;
+  if (command.kind === 'hold') return null;
+  return command.kind === 'capture' ? command.metadata : command.remarks.metadata;
 }
 
 /** An object cannot carry the order: it has names that are whole numbers first, by their size. */

@@ -1,4 +1,4 @@
-import { uncovered } from './book.js';
+import { draftOf, uncovered } from './book.js';
 import { mismatch, missingAccount, posted, refused, replay, unusable } from './checks.js';
 import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
 import { type Refusal, refuse } from './errors.js';
@@ -79,22 +79,13 @@ export function decideCapture(state: State, command: CaptureCommand): Decision {
 
 function captureDraft(state: State, command: CaptureCommand, hold: Hold, parts: Part[]) {
   const { transactionId: id, key, fingerprint, metadata } = command;
-  const { accountId } = hold;
+  const { accountId, reference, id: holdId } = hold;
   const amount = sumOf(parts);
-  return {
-    id,
-    operation: hold.status === 'expired' ? ('late_capture' as const) : ('capture' as const),
-    reference: hold.reference,
-    key,
-    fingerprint,
-    reversalOf: null,
-    holdId: hold.id,
-    metadata,
-    postings: [
-      { accountId, amount: -amount, parts: merged(parts) },
-      { accountId: state.store.redemptionId, amount },
-    ],
-  };
+  const operation = hold.status === 'expired' ? 'late_capture' : 'capture';
+  return draftOf({ id, operation, reference, key, fingerprint, holdId, metadata }, [
+    { accountId, amount: -amount, parts: merged(parts) },
+    { accountId: state.store.redemptionId, amount },
+  ]);
 }
 
 /** A grant may give a hold's part and an excess; one drawdown tells of both. */

@@ -1,3 +1,4 @@
+import { draftOf } from './book.js';
 import { missingAccount, posted, refused, replayOrOwn, unusable } from './checks.js';
 import { keyOf, type ReverseCommand } from './command.js';
 import { refuse } from './errors.js';
@@ -28,17 +29,17 @@ export function decideReverse(state: State, command: ReverseCommand): Decision {
     return refused(refuse('transaction_not_reversible', message, 'transaction_id'));
   }
   const postings = original.entries.map((entry) => reversed(state, original, entry));
-  const draft = {
-    id: command.transactionId,
-    operation: 'reverse',
-    reference: original.reference,
-    key,
-    fingerprint: command.fingerprint,
-    reversalOf: original.id,
-    holdId: null,
-    metadata: null,
+  const draft = draftOf(
+    {
+      id: command.transactionId,
+      operation: 'reverse',
+      reference: original.reference,
+      key,
+      fingerprint: command.fingerprint,
+      reversalOf: original.id,
+    },
     postings,
-  } as const;
+  );
   return unusable(state, postings) ?? takenBack(state, postings) ?? posted(state, draft);
 }
 

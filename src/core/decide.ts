@@ -1,4 +1,4 @@
-import type { Draft } from './book.js';
+import { type Draft, draftOf } from './book.js';
 import { missingAccount, posted, refused, replay, unbalanced, unusable } from './checks.js';
 import {
   type Command,
@@ -16,7 +16,7 @@ import { decideReverse } from './decide-reverse.js';
 import { refuse } from './errors.js';
 import { endOf, OPEN_GRANTS_MAX } from './funds.js';
 import { fundsOf } from './kept.js';
-import type { Account, Grant } from './model.js';
+import type { Account, Grant, Posting } from './model.js';
 import { type Decision, instantOf, NO_CHANGES, nameOwnerKey, type State } from './state.js';
 
 /**
@@ -80,22 +80,21 @@ function decideOpen(state: State, command: OpenCommand): Decision {
     metadata: command.metadata,
   };
   if (command.initialBalance === 0n) return { kind: 'opened', account, changes: NO_CHANGES };
-  const seed = decideCredit(
+  const seed = postAndGrant(
     { ...state, accounts: new Map([[account.id, account]]) },
-    {
-      id: command.transactionId,
-      operation: 'seed',
-      reference: 'initial_balance',
-      key: seedKey(account.id),
-      fingerprint: command.fingerprint,
-      reversalOf: null,
-      holdId: null,
-      metadata: null,
-      postings: [
+    draftOf(
+      {
+        id: command.transactionId,
+        operation: 'seed',
+        reference: 'initial_balance',
+        key: seedKey(account.id),
+        fingerprint: command.fingerprint,
+      },
+      [
         { accountId: account.id, amount: command.initialBalance },
         { accountId: state.store.issuanceId, amount: -command.initialBalance },
       ],
-    },
+    ),
     command.terms,
   );
   if (seed.kind !== 'posted') return seed;
@@ -116,12 +115,12 @@ function decideMove(state: State, command: MoveCommand): Decision {
     missingAccount(state, [accountId]) ??
     replay(state, command) ??
     unusable(state, postings) ??
-    decideCredit(state, { ...identity(command), operation: command.kind, postings }, terms)
+    postAndGrant(state, draftOfMovement(command, postings), terms)
   );
 }
 
 /** Posts, and makes a grant of what was credited where it has terms. */
-function decideCredit(state: State, draft: Draft, terms: GrantTerms | undefined): Decision {
+function postAndGrant(state: State, draft: Draft, terms: GrantTerms | undefined): Decision {
   const decision = posted(state, draft);
   if (terms === undefined || decision.kind !== 'posted') return decision;
   const { transaction, changes } = decision;
@@ -177,7 +176,7 @@ function decidePost(state: State, command: PostCommand): Decision {
     replay(state, command) ??
     unusable(state, postings) ??
     unbalanced(postings) ??
-    posted(state, { ...identity(command), operation: 'post', postings })
+    posted(state, draftOfMovement(command, postings))
   );
 }
 
@@ -242,7 +241,7 @@ function decideVoid(state: State, { accountId = '', grantId }: VoidCommand): Dec
   return { kind: 'grant', grant: voided, changes: { ...NO_CHANGES, grants: [voided] } };
 }
 
-function identity(command: MoveCommand | PostCommand) {
-  const { transactionId: id, reference, key, fingerprint, metadata } = command;
-  return { id, reference, key, fingerprint, metadata, reversalOf: null, holdId: null };
+function draftOfMovement(command: MoveCommand | PostCommand, postings: readonly Posting[]): Draft {
+  const { kind: operation, transactionId: id, key, fingerprint, remarks } = command;
+  return draftOf({ ...remarks, id, operation, key, fingerprint }, postings);
 }

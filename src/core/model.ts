@@ -73,23 +73,38 @@ export type Operation =
   | 'expire'
   | 'void';
 
-/** One balanced, immutable movement. */
-export interface Transaction {
+/** What callers note on a movement, which is kept on its transaction. */
+export interface Remarks {
+  readonly reference: string;
+  readonly metadata: Metadata | null;
+}
+
+/** A reference, and whatever else is noted. */
+export type Noted = Pick<Remarks, 'reference'> & Partial<Remarks>;
+
+export function remarksOf({ reference, metadata = null }: Noted): Remarks {
+  return { reference, metadata };
+}
+
+/** A transaction without its lines. */
+export interface TransactionHead extends Remarks {
   readonly id: Uuid;
   readonly operation: Operation;
-  readonly reference: string;
   /** Unique in its store, for ever (contract Q15). */
   readonly key: string;
   /** The first 128 bits of a SHA-256 of the command, as a UUID; see `canonicalForm`. */
   readonly fingerprint: Uuid;
   readonly reversalOf: Uuid | null;
   readonly createdAt: number;
+  /** The hold that it captured. */
+  readonly holdId: Uuid | null;
+}
+
+/** One balanced, immutable movement. */
+export interface Transaction extends TransactionHead {
   /** All lines, the customer's first; they sum to zero. */
   readonly entries: readonly Entry[];
   readonly drawdowns: readonly Drawdown[];
-  /** The hold that it captured. */
-  readonly holdId: Uuid | null;
-  readonly metadata: Metadata | null;
 }
 
 /** One line of a transaction. */

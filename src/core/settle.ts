@@ -1,4 +1,4 @@
-import { book } from './book.js';
+import { book, draftOf } from './book.js';
 import { endOf, freeOf } from './funds.js';
 import { formatId, type Uuid } from './id.js';
 import { endHolds } from './kept.js';
@@ -76,17 +76,16 @@ function forfeit(
   ];
   const booked = book(
     { ...state, now: at },
-    {
-      id,
-      operation,
-      reference: operation === 'expire' ? 'expired' : 'voided',
-      key: `${operation}:${formatId('transaction', id)}`,
-      fingerprint: id,
-      reversalOf: null,
-      holdId: null,
-      metadata: null,
+    draftOf(
+      {
+        id,
+        operation,
+        reference: operation === 'expire' ? 'expired' : 'voided',
+        key: `${operation}:${formatId('transaction', id)}`,
+        fingerprint: id,
+      },
       postings,
-    },
+    ),
   );
   if ('refusal' in booked) throw new Error('What a grant has left is always in the balance.');
   return booked.changes;

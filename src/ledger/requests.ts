@@ -14,7 +14,7 @@ import {
   type VoidCommand,
 } from '../core/command.js';
 import type { Uuid } from '../core/id.js';
-import type { Metadata, Posting } from '../core/model.js';
+import { type Metadata, type Noted, type Posting, remarksOf } from '../core/model.js';
 import { fingerprint } from './fingerprint.js';
 import { newId } from './ids.js';
 
@@ -23,13 +23,11 @@ import { newId } from './ids.js';
 /** Makes a credit a grant. Times are milliseconds since the Unix epoch. */
 export type Terms = Partial<Omit<GrantTerms, 'grantId'>>;
 
-export interface Movement {
+export interface Movement extends Noted {
   readonly accountId: Uuid;
   /** A positive integer in the account's unit. */
   readonly amount: bigint;
-  readonly reference: string;
   readonly key: string;
-  readonly metadata?: Metadata | null;
 }
 
 export interface Opening {
@@ -42,12 +40,10 @@ export interface Opening {
   readonly metadata?: Metadata | null;
 }
 
-export interface Posted {
+export interface Posted extends Noted {
   /** Credits are positive, debits negative. */
   readonly postings: readonly Posting[];
-  readonly reference: string;
   readonly key: string;
-  readonly metadata?: Metadata | null;
 }
 
 const PRIORITY_DEFAULT = 50;
@@ -75,20 +71,11 @@ export function debitCommand(movement: Movement): MoveCommand {
 
 function moveCommand(
   kind: 'credit' | 'debit',
-  { accountId, amount, reference, key, metadata = null }: Movement,
+  { accountId, amount, key, ...noted }: Movement,
   terms: GrantTerms | undefined,
 ): MoveCommand {
-  return {
-    kind,
-    accountId,
-    amount,
-    terms,
-    metadata,
-    reference,
-    key,
-    transactionId: newId(),
-    ...printsOf({ kind, accountId, amount, reference, terms, metadata }),
-  };
+  const asked = { kind, accountId, amount, terms, remarks: remarksOf(noted) };
+  return { ...asked, key, transactionId: newId(), ...printsOf(asked) };
 }
 
 function grantTerms(terms: Terms | undefined): GrantTerms | undefined {
@@ -102,9 +89,9 @@ function grantTerms(terms: Terms | undefined): GrantTerms | undefined {
   };
 }
 
-export function postCommand({ metadata = null, ...posted }: Posted): PostCommand {
-  const fields = { ...posted, metadata, kind: 'post' } as const;
-  return { ...fields, transactionId: newId(), ...printsOf(fields) };
+export function postCommand({ postings, key, ...noted }: Posted): PostCommand {
+  const asked = { kind: 'post', postings, remarks: remarksOf(noted) } as const;
+  return { ...asked, key, transactionId: newId(), ...printsOf(asked) };
 }
 
 /** Where an account is given, the original must touch it. */
@@ -119,7 +106,7 @@ export function reverseCommand(originalId: Uuid, accountId?: Uuid): ReverseComma
 }
 
 export function holdCommand(
-  fields: Omit<Movement, 'metadata'> & { expiresInMs: number },
+  fields: Pick<HoldCommand, 'accountId' | 'amount' | 'reference' | 'key' | 'expiresInMs'>,
 ): HoldCommand {
   const hold = { ...fields, kind: 'hold' } as const;
   return { ...hold, holdId: newId(), ...printsOf(hold) };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalForm, isReservedKey, keyOf } from '../../src/core/command.js';
+import { remarksOf } from '../../src/core/model.js';
 import { fingerprint } from '../../src/ledger/fingerprint.js';
 import { A, B, move, post } from './world.js';
 
@@ -11,7 +12,7 @@ describe('the fingerprint of a request', () => {
     ['another operation', { ...base, kind: 'debit' as const }],
     ['another account', { ...base, accountId: B }],
     ['another amount', { ...base, amount: 11n }],
-    ['another reference', { ...base, reference: 'order_2' }],
+    ['another reference', { ...base, remarks: remarksOf({ reference: 'order_2' }) }],
   ])('differs for %s', (_, other) => {
     expect(canonicalForm(other)).not.toBe(same);
     expect(fingerprint(canonicalForm(other))).not.toBe(fingerprint(same));
@@ -28,8 +29,9 @@ describe('the fingerprint of a request', () => {
   });
 
   test('cannot be confused by quotes in a reference', () => {
-    const sly = { ...base, amount: 1n, reference: '","10' };
-    expect(canonicalForm(sly)).not.toBe(canonicalForm({ ...base, reference: '' }));
+    const sly = { ...base, amount: 1n, remarks: remarksOf({ reference: '","10' }) };
+    const plain = { ...base, remarks: remarksOf({ reference: '' }) };
+    expect(canonicalForm(sly)).not.toBe(canonicalForm(plain));
   });
 });
 

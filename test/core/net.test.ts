@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PostCommand } from '../../src/core/command.js';
 import type { Uuid } from '../../src/core/id.js';
-import type { Posting } from '../../src/core/model.js';
+import { type Posting, remarksOf } from '../../src/core/model.js';
 import { seedOf } from '../harness/seed.js';
 import { A, account, B, ids } from './world.js';
 import { funds, grant, hold, Life, textOf } from './world-funds.js';
@@ -26,8 +26,7 @@ class Posts extends Life {
     const command: PostCommand = {
       kind: 'post',
       postings,
-      metadata: null,
-      reference: 'order_1',
+      remarks: remarksOf({ reference: 'order_1' }),
       key: `post ${transactionId}`,
       transactionId,
       fingerprint: ids(70),

@@ -8,7 +8,14 @@ import type {
 import type { Funds } from '../../src/core/funds.js';
 import { compareUse, freeOf, type Position, positionOf, sumOf } from '../../src/core/funds.js';
 import type { Uuid } from '../../src/core/id.js';
-import type { Account, Grant, Hold, Part, Transaction } from '../../src/core/model.js';
+import {
+  type Account,
+  type Grant,
+  type Hold,
+  type Part,
+  remarksOf,
+  type Transaction,
+} from '../../src/core/model.js';
 import type { Decision, KeyHolder } from '../../src/core/state.js';
 import { Batch } from '../../src/ledger/batch.js';
 import { A, account, ids, STORE } from './world.js';
@@ -198,8 +205,7 @@ function movement(kind: 'credit' | 'debit', id: Uuid, amount: bigint, key: strin
     accountId: A,
     amount,
     terms: undefined,
-    metadata: null,
-    reference: 'order_1',
+    remarks: remarksOf({ reference: 'order_1' }),
     key,
     transactionId: id,
     fingerprint: ids(70),

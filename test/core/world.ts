@@ -1,7 +1,13 @@
 import type { MoveCommand, PostCommand } from '../../src/core/command.js';
 import { decide } from '../../src/core/decide.js';
 import type { Uuid } from '../../src/core/id.js';
-import type { Account, Entry, Store, Transaction } from '../../src/core/model.js';
+import {
+  type Account,
+  type Entry,
+  remarksOf,
+  type Store,
+  type Transaction,
+} from '../../src/core/model.js';
 import { nameOwnerKey, type State } from '../../src/core/state.js';
 
 /** States and commands with every field filled in, so that a test says only what matters to it. */
@@ -75,8 +81,7 @@ export function move(kind: 'credit' | 'debit', amount: bigint, accountId = A): M
     accountId,
     amount,
     terms: undefined,
-    metadata: null,
-    reference: 'order_1',
+    remarks: remarksOf({ reference: 'order_1' }),
     key: 'key_1',
     transactionId: NEW,
     fingerprint: PRINT,
@@ -88,8 +93,7 @@ export function post(...lines: [accountId: Uuid, amount: bigint][]): PostCommand
   return {
     kind: 'post',
     postings,
-    metadata: null,
-    reference: 'order_1',
+    remarks: remarksOf({ reference: 'order_1' }),
     key: 'key_1',
     transactionId: NEW,
     fingerprint: PRINT,
