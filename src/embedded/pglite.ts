@@ -113,10 +113,11 @@ function engineOver(database: PGlite, path: string | undefined, unlock: () => vo
   const reader: Db = { query: (text, values) => session.alone(() => db.query(text, values)) };
   const onLane = <T>(work: (lane: Lane) => Promise<T>) =>
     session.alone(async () => {
+      const lane = laneOver(db);
       try {
-        return await work(laneOver(db));
+        return await work(lane);
       } catch (error) {
-        await db.query('rollback');
+        await lane.rollback();
         throw error;
       }
     });

@@ -16,24 +16,14 @@ import {
   nameOwnerKey,
   type State,
 } from '../core/state.js';
+import { Writes } from '../store/write.js';
 
 /** The locked state as it changes while a batch is decided, and what is to be written of it. */
 export class Batch {
+  readonly writes = new Writes();
   readonly transactions: Transaction[] = [];
   /** What webhook endpoints may want to be told of, in order. */
   readonly happenings: Happening[] = [];
-  readonly opened = new Map<Uuid, Account>();
-  /** Accounts by what of them changed, so that only that is written, and once. */
-  readonly moved = new Map<Uuid, Account>();
-  readonly refunded = new Map<Uuid, Account>();
-  readonly restated = new Map<Uuid, Account>();
-  /** Grants and holds by whether they are new. */
-  readonly granted = new Map<Uuid, Grant>();
-  readonly grants = new Map<Uuid, Grant>();
-  /** By grant that was voided: the transaction in which the void took what was left. */
-  readonly voids = new Map<Uuid, Uuid>();
-  readonly held = new Map<Uuid, Hold>();
-  readonly holds = new Map<Uuid, Hold>();
   readonly #state: State;
   readonly #accounts: Map<Uuid, Account>;
   readonly #grants: Map<Uuid, Map<Uuid, Grant>>;
@@ -59,7 +49,7 @@ export class Batch {
     if (decision.kind === 'refused' || decision.kind === 'found') return decision;
     if (decision.kind === 'opened') {
       const { account } = decision;
-      this.opened.set(account.id, account);
+      this.writes.of('newAccounts').set(account.id, account);
       this.#names.set(nameOwnerKey(account.customerId, account.name), account);
     }
     this.#apply(decision.changes);
@@ -89,7 +79,8 @@ export class Batch {
     const taken = this.transactions.slice(before).find(({ operation, drawdowns }) => {
       return operation === 'void' && drawdowns.some(({ grantId }) => grantId === id);
     });
-    if (taken !== undefined) this.voids.set(id, taken.id);
+    if (taken === undefined) return;
+    this.writes.of('voids').set(id, { grantId: id, transactionId: taken.id });
   }
 
   #apply(given: Changes): void {
@@ -98,19 +89,33 @@ export class Batch {
     for (const grant of grants) this.#changeGrant(grant);
     for (const hold of holds) {
       const own = group(this.#holds, hold.accountId);
-      const known = own.has(hold.id) && !this.held.has(hold.id);
-      (known ? this.holds : this.held).set(hold.id, hold);
+      const isKnown = own.has(hold.id) && !this.writes.of('newHolds').has(hold.id);
+      this.writes.of(isKnown ? 'holds' : 'newHolds').set(hold.id, hold);
       own.set(hold.id, hold);
       // A replay of its key answers with the hold as it is by then.
       this.#holdKeys.set(hold.key, hold);
     }
     for (const transaction of transactions) {
-      this.transactions.push(transaction);
+      this.#write(transaction);
       const standings = accounts.map((account) => this.#standing(account, transaction.createdAt));
       this.happenings.push({ kind: 'posted', transaction, standings });
       const { id: transactionId, key, fingerprint } = transaction;
       this.#keys.set(key, { transactionId, fingerprint });
     }
+  }
+
+  #write(transaction: Transaction): void {
+    const { id: transactionId, createdAt, entries, drawdowns } = transaction;
+    this.transactions.push(transaction);
+    this.writes.of('transactions').set(transactionId, transaction);
+    this.writes.add(
+      'entries',
+      entries.map((entry) => ({ ...entry, transactionId, createdAt })),
+    );
+    this.writes.add(
+      'drawdowns',
+      drawdowns.map((drawdown) => ({ ...drawdown, transactionId })),
+    );
   }
 
   #standing(account: Account, at: number): Standing {
@@ -127,24 +132,26 @@ export class Batch {
     if (before === undefined) return;
     this.#accounts.set(id, account);
     if (account.status !== before.status) {
-      this.restated.set(id, account);
+      this.writes.of('statuses').set(id, account);
       const standing = this.#standing(account, instantOf(this.#state, account));
       this.happenings.push({ kind: 'restated', standing });
     }
     // What is written of an account is always its newest state.
-    if (this.refunded.has(id) || isRefunded(before, account)) {
-      this.moved.delete(id);
-      this.refunded.set(id, account);
-    } else if (this.moved.has(id) || account.version !== before.version) {
-      this.moved.set(id, account);
+    const balances = this.writes.of('balances');
+    const funds = this.writes.of('funds');
+    if (funds.has(id) || haveFundsChanged(before, account)) {
+      balances.delete(id);
+      funds.set(id, account);
+    } else if (balances.has(id) || account.version !== before.version) {
+      balances.set(id, account);
     }
   }
 
   #changeGrant(grant: Grant): void {
     const own = group(this.#grants, grant.accountId);
     const before = own.get(grant.id);
-    const known = before !== undefined && !this.granted.has(grant.id);
-    (known ? this.grants : this.granted).set(grant.id, grant);
+    const isKnown = before !== undefined && !this.writes.of('newGrants').has(grant.id);
+    this.writes.of(isKnown ? 'grants' : 'newGrants').set(grant.id, grant);
     const account = this.#accounts.get(grant.accountId);
     if (account !== undefined && grant.announcedAt !== (before?.announcedAt ?? null)) {
       this.happenings.push({ kind: 'expiring', grant, account });
@@ -157,7 +164,7 @@ export class Batch {
 }
 
 /** Whether more changed of an account than its balance. */
-function isRefunded(before: Account, after: Account): boolean {
+function haveFundsChanged(before: Account, after: Account): boolean {
   return (
     after.held !== before.held ||
     after.freeInGrants !== before.freeInGrants ||

@@ -4,27 +4,10 @@ import { deriveEvents, type OutboxEvent } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Transaction, Void } from '../core/model.js';
 import type { Decision } from '../core/state.js';
-import type { Lane, Statement } from '../store/db.js';
+import type { Lane } from '../store/db.js';
 import { readTransactions, toSubscriptions } from '../store/find.js';
-import { insertOutbox } from '../store/outbox.js';
 import { readVoids } from '../store/read-funds.js';
 import { isLost } from '../store/sqlstate.js';
-import {
-  insertAccounts,
-  insertEntries,
-  insertTransactions,
-  updateBalances,
-  updateStatuses,
-} from '../store/write.js';
-import {
-  insertDrawdowns,
-  insertGrants,
-  insertHolds,
-  updateFunds,
-  updateGrants,
-  updateHolds,
-  updateVoids,
-} from '../store/write-funds.js';
 import { Batch } from './batch.js';
 import { newEventId } from './ids.js';
 import { accountsOf, type Locked, loadState, lockBatch, type Resolved, resolve } from './lock.js';
@@ -95,7 +78,7 @@ export async function commitBatch(
     const locked = await lockBatch(lane, store, resolved, waitFor);
     const busy = busyOf(resolved, locked);
     if (busy.size === commands.length || (together && busy.size > 0)) {
-      await lane.query('rollback');
+      await lane.rollback();
       const accountIds = [...locked.busy];
       return commands.map(() => ({ kind: 'busy', accountIds }));
     }
@@ -105,7 +88,7 @@ export async function commitBatch(
     const decisions = settlesOnly ? [] : decideAll(batch, resolved.commands, busy, atomic);
     const last = decisions.at(-1);
     if (atomic && last?.kind === 'refused') {
-      await lane.query('rollback');
+      await lane.rollback();
       return [...decisions.slice(0, -1).map(() => UNDONE), last];
     }
     const subscriptions = toSubscriptions(locked.observed);
@@ -163,33 +146,12 @@ const UNDONE: Outcome = { kind: 'undone' };
 async function write(
   lane: Lane,
   store: Store,
-  batch: Batch,
+  { writes }: Batch,
   events: readonly OutboxEvent[],
 ): Promise<void> {
-  const { transactions, opened, moved, refunded, restated } = batch;
-  const { granted, grants, held, holds } = batch;
-  const statements: Statement[] = [];
-  if (opened.size > 0) statements.push(insertAccounts(store.id, [...opened.values()]));
-  if (transactions.length > 0) {
-    statements.push(insertTransactions(store.id, transactions));
-    statements.push(insertEntries(store.id, transactions));
-  }
-  if (moved.size > 0) statements.push(updateBalances(store.id, [...moved.values()]));
-  if (restated.size > 0) statements.push(updateStatuses(store.id, [...restated.values()]));
-  if (refunded.size > 0) statements.push(updateFunds(store.id, [...refunded.values()]));
-  if (granted.size > 0) statements.push(insertGrants(store.id, [...granted.values()]));
-  if (grants.size > 0) statements.push(updateGrants(store.id, [...grants.values()]));
-  if (held.size > 0) statements.push(insertHolds(store.id, [...held.values()]));
-  if (holds.size > 0) statements.push(updateHolds(store.id, [...holds.values()]));
-  if (batch.voids.size > 0) statements.push(updateVoids(store.id, batch.voids));
-  const drawdowns = transactions.flatMap(({ id: transactionId, drawdowns: own }) =>
-    own.map((drawdown) => ({ ...drawdown, transactionId })),
-  );
-  if (drawdowns.length > 0) statements.push(insertDrawdowns(store.id, drawdowns));
-  if (events.length > 0) statements.push(insertOutbox(store.id, events));
-  statements.push({ text: 'commit' });
+  writes.add('events', events);
   try {
-    await lane.flight(statements);
+    await lane.commit(writes.statements(store.id));
   } catch (error) {
     throw isLost(error) ? new UncertainError(error) : error;
   }
@@ -255,7 +217,7 @@ function settledOf(batches: readonly Batch[], accountId: Uuid, grantsAnnounced: 
     ({ operation, entries }) =>
       (operation === 'expire' || operation === 'void') && entries[0]?.accountId === accountId,
   );
-  const holds = batches.flatMap((batch) => [...batch.holds.values()]);
+  const holds = batches.flatMap((batch) => [...batch.writes.of('holds').values()]);
   const holdsExpired = holds.filter(
     (hold) => hold.accountId === accountId && hold.status === 'expired',
   ).length;

@@ -3,8 +3,8 @@ import { type Beginning, endOf, freeOf } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Transaction } from '../core/model.js';
 import { hasParts, instantOf } from '../core/state.js';
-import type { Lane, Result, Statement } from '../store/db.js';
-import { type Owned, toHold } from '../store/funds.js';
+import type { Lane, Result } from '../store/db.js';
+import type { Owned } from '../store/funds.js';
 import {
   type Bounds,
   endedHolds,
@@ -17,6 +17,7 @@ import {
   toGrants,
   toPending,
 } from '../store/reach.js';
+import { HOLDS } from '../store/rows.js';
 
 /** What was locked, and what is to be done with it. */
 interface Locked {
@@ -70,13 +71,11 @@ export async function loadFunds(lane: Lane, store: Store, locked: Locked): Promi
   const due = jumpsIn(reaches) ? Number.MAX_SAFE_INTEGER : SETTLED_MAX;
   for (let walked = WALKED_FIRST; ; walked *= WALKED_FACTOR) {
     const bounds: Bounds = { walked, due };
-    const statements: Statement[] = [findHolds(store.id, withHolds, named, bounds)];
-    if (asksGrants) {
-      statements.push(findGrants(store.id, withGrants, named, bounds));
-      statements.push(findPending(store.id, afterNewest(locked, withGrants)));
-    }
-    const answers = await lane.flight(statements);
-    const [holds, grants, pending] = answers as [Result, Result?, Result?];
+    const { holds, grants, pending } = await lane.flight({
+      holds: findHolds(store.id, withHolds, named, bounds),
+      grants: asksGrants ? findGrants(store.id, withGrants, named, bounds) : undefined,
+      pending: asksGrants ? findPending(store.id, afterNewest(locked, withGrants)) : undefined,
+    });
     const found = grants === undefined ? NO_GRANTS : toGrants(grants);
     if (isCutShort(found, reaches, walked)) continue;
     return assemble(locked, reaches, found, holds, pending);
@@ -142,7 +141,7 @@ function assemble(
     })),
   ];
   const settleTo = jumpsIn(reaches) ? undefined : settleToOf(due);
-  return { grants: loaded, holds: holds.rows.map(toHold), pending, settleTo };
+  return { grants: loaded, holds: holds.rows.map((row) => HOLDS.read(row)), pending, settleTo };
 }
 
 /** The first instant up to which all that is due of some account was read, but not all after. */

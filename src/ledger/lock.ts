@@ -1,7 +1,7 @@
 import { accountsNamed, type Command, keyOf } from '../core/command.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Store, Transaction } from '../core/model.js';
-import type { Lane, Result, Statement } from '../store/db.js';
+import type { Lane, Result } from '../store/db.js';
 import {
   findNames,
   observe,
@@ -12,8 +12,9 @@ import {
   toSchema,
 } from '../store/find.js';
 import { findOwners, groupByAccount, groupGrants, type Owned, toOwners } from '../store/funds.js';
-import { awaitAccounts, findAccounts, lockAccounts, toAccount } from '../store/lock.js';
+import { awaitAccounts, findAccounts, lockAccounts } from '../store/lock.js';
 import { checkSchema } from '../store/migrate.js';
+import { ACCOUNTS } from '../store/rows.js';
 import type { MutableState } from './batch.js';
 import { newId } from './ids.js';
 import { loadFunds } from './load-funds.js';
@@ -97,20 +98,14 @@ export async function lockBatch(
 ): Promise<Locked> {
   const needed = new Set(commands.flatMap((command) => accountsOf(command, originals)));
   const opened = commands.filter((command) => command.kind === 'open');
-  const first: Statement[] = [
-    // What follows is right at any level; this one sees, after its locks, all that was committed.
-    { text: 'begin isolation level read committed' },
-    ...(waitFor.length > 0 ? [awaitAccounts(store.id, waitFor)] : []),
-  ];
-  const results = await lane.flight([
-    ...first,
-    lockAccounts(store.id, [...needed]),
-    observe(store.id, keysOf(commands)),
-    ...(opened.length > 0 ? [findNames(store.id, opened)] : []),
-  ]);
-  const [locked, observed, names] = results.slice(first.length) as [Result, Result, Result?];
+  const { locked, observed, names } = await lane.begin({
+    awaited: waitFor.length === 0 ? undefined : awaitAccounts(store.id, waitFor),
+    locked: lockAccounts(store.id, [...needed]),
+    observed: observe(store.id, keysOf(commands)),
+    names: opened.length === 0 ? undefined : findNames(store.id, opened),
+  });
   checkSchema(toSchema(observed));
-  const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, toAccount(row)]));
+  const accounts = new Map(locked.rows.map((row) => [row.account_id as Uuid, ACCOUNTS.read(row)]));
   const missing = [...needed].filter((id) => !accounts.has(id));
   const busy = missing.length === 0 ? NONE : await existing(lane, store, missing);
   return { accounts, busy, observed, names };

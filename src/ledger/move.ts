@@ -43,7 +43,7 @@ export async function exportLedger(
       const lines = Readable.from(linesOf(lane, storeId, counts, onMoved));
       rmSync(part, { force: true });
       await pipeline(lines, createGzip(), createWriteStream(part, { mode: 0o600, flags: 'wx' }));
-      await lane.query('commit');
+      await lane.commit({});
     });
     renameSync(part, file);
   } catch (error) {
@@ -89,7 +89,7 @@ export async function importLedger(
   onMoved: OnMoved = () => {},
 ): Promise<MovedRows> {
   return engine.onSession(async (lane) => {
-    await lane.query('begin');
+    await lane.begin({});
     try {
       if (!(await claimEmpty(lane))) {
         throw new MoveError(
@@ -97,10 +97,10 @@ export async function importLedger(
         );
       }
       const counts = await load(lane, file, onMoved);
-      await lane.query('commit');
+      await lane.commit({});
       return counts;
     } catch (error) {
-      await lane.query('rollback');
+      await lane.rollback();
       // Text that is no JSON, and rows that fit no table: the file is not as it was written.
       if (/^2[23]/.test(sqlstate(error) ?? '')) throw new MoveError(`${file} ${DAMAGED}`);
       throw error;

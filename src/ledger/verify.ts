@@ -62,7 +62,7 @@ export async function verifyLedger(
   return engine.onSession(async (lane) => {
     await beginSnapshot(lane);
     const report = await verifySnapshot(lane, options);
-    await lane.query('commit');
+    await lane.commit({});
     return report;
   });
 }

@@ -16,15 +16,78 @@ export interface Statement {
   readonly values?: unknown[];
 }
 
-/** A connection of one's own: what is sent on it runs in order, in one session. */
-export interface Lane extends Db {
+/** Statements by the names of what they answer; those that are undefined are not sent. */
+export type Flight = Readonly<Record<string, Statement | undefined>>;
+
+/** The answers to a flight, by the same names. */
+export type Answers<Sent extends Flight> = {
+  readonly [Name in keyof Sent]: Sent[Name] extends Statement ? Result : Result | undefined;
+};
+
+/**
+ * A connection of one's own: what is sent on it runs in order, in one session. Where transactions
+ * begin and end is said here alone, so that work on a lane need not know whose transaction it is in.
+ */
+export class Lane implements Db {
   /**
    * Sends all statements before waiting for the first answer.
    *
    * @throws the error of the first statement that failed, once all have been answered.
    */
-  flight(statements: readonly Statement[]): Promise<Result[]>;
+  readonly send: (statements: readonly Statement[]) => Promise<Result[]>;
+
+  constructor(send: (statements: readonly Statement[]) => Promise<Result[]>) {
+    this.send = send;
+  }
+
+  async query(text: string, values?: unknown[]): Promise<Result> {
+    const [result] = await this.send([values === undefined ? { text } : { text, values }]);
+    return result!;
+  }
+
+  /** @throws as `send` does. */
+  flight<Sent extends Flight>(flight: Sent): Promise<Answers<Sent>> {
+    return this.#fly([], flight, []);
+  }
+
+  /** Begins a transaction with these statements. */
+  begin<Sent extends Flight>(flight: Sent): Promise<Answers<Sent>> {
+    return this.#fly([BEGIN], flight, []);
+  }
+
+  /** Ends the transaction with these statements, and commits it. */
+  commit<Sent extends Flight>(flight: Sent): Promise<Answers<Sent>> {
+    return this.#fly([], flight, [COMMIT]);
+  }
+
+  /** A transaction of these statements and nothing else. */
+  transaction<Sent extends Flight>(flight: Sent): Promise<Answers<Sent>> {
+    return this.#fly([BEGIN], flight, [COMMIT]);
+  }
+
+  /** Ends the transaction, and undoes it. */
+  async rollback(): Promise<void> {
+    await this.send([ROLLBACK]);
+  }
+
+  async #fly<Sent extends Flight>(
+    before: readonly Statement[],
+    flight: Sent,
+    after: readonly Statement[],
+  ): Promise<Answers<Sent>> {
+    const named = Object.entries(flight).filter((one): one is [string, Statement] => {
+      return one[1] !== undefined;
+    });
+    const results = await this.send([...before, ...named.map(([, sent]) => sent), ...after]);
+    const answers = named.map(([name], index) => [name, results[before.length + index]!]);
+    return Object.fromEntries(answers) as Answers<Sent>;
+  }
 }
+
+/** A batch is right at any level; at this one it sees, after its locks, all that was committed. */
+const BEGIN: Statement = { text: 'begin isolation level read committed' };
+const COMMIT: Statement = { text: 'commit' };
+const ROLLBACK: Statement = { text: 'rollback' };
 
 /** A database that the ledger owns connections to. Whatever waits for it ends by a time-out. */
 export interface Engine {
@@ -53,14 +116,11 @@ export interface Engine {
 
 /** A lane over a plain connection, such as one in the caller's own transaction. */
 export function laneOver(db: Db): Lane {
-  return {
-    query: (text, values) => db.query(text, values),
-    async flight(statements) {
-      const results: Result[] = [];
-      for (const { text, values } of statements) results.push(await db.query(text, values));
-      return results;
-    },
-  };
+  return new Lane(async (statements) => {
+    const results: Result[] = [];
+    for (const { text, values } of statements) results.push(await db.query(text, values));
+    return results;
+  });
 }
 
 /**
@@ -80,12 +140,13 @@ export function plainColumn<Row>(
 }
 
 /** Writes one column of rows as a PostgreSQL array literal, for any text. */
-export function textColumn<Row>(rows: readonly Row[], value: (row: Row) => string): string {
+export function textColumn<Row>(rows: readonly Row[], value: (row: Row) => string | null): string {
   let text = '{';
   for (let i = 0; i < rows.length; i++) {
     const item = value(rows[i]!);
     if (i > 0) text += ',';
-    text += NEEDS_ESCAPE.test(item) ? `"${item.replace(ESCAPED, '\\$&')}"` : `"${item}"`;
+    if (item === null) text += 'NULL';
+    else text += NEEDS_ESCAPE.test(item) ? `"${item.replace(ESCAPED, '\\$&')}"` : `"${item}"`;
   }
   return `${text}}`;
 }

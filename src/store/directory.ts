@@ -1,7 +1,7 @@
 import type { Uuid } from '../core/id.js';
 import type { Store, StoreMode } from '../core/model.js';
+import { epoch } from './columns.js';
 import { type Db, textArray } from './db.js';
-import { epoch } from './lock.js';
 
 /** The directory of stores and of the keys that open them. */
 

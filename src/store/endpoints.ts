@@ -1,6 +1,6 @@
 import type { Uuid } from '../core/id.js';
+import { epoch } from './columns.js';
 import { type Db, type Lane, textArray } from './db.js';
-import { epoch } from './lock.js';
 
 /** Webhook endpoints. */
 
@@ -66,13 +66,12 @@ export async function insertEndpoint(
   >,
   limit: number,
 ): Promise<boolean> {
-  const answers = await lane.flight([
-    { text: 'begin isolation level read committed' },
-    {
+  const { inserted } = await lane.transaction({
+    locked: {
       text: 'select 1 from tallystick.stores where store_id = $1 for no key update',
       values: [endpoint.storeId],
     },
-    {
+    inserted: {
       text: `insert into tallystick.webhook_endpoints (store_id, endpoint_id, name, url,
           delivery_mode, status, events, signature, secret)
         select $1, $2, $3, $4, $5, $6, $7::text[], $8, $9
@@ -91,9 +90,8 @@ export async function insertEndpoint(
         limit,
       ],
     },
-    { text: 'commit' },
-  ]);
-  return answers[2]!.rows.length > 0;
+  });
+  return inserted.rows.length > 0;
 }
 
 export async function readEndpoint(db: Db, storeId: Uuid, id: Uuid): Promise<Endpoint | undefined> {

@@ -1,10 +1,10 @@
 import type { Subscription } from '../core/events.js';
 import type { Uuid } from '../core/id.js';
-import type { Account, Drawdown, Entry, Metadata, Operation, Transaction } from '../core/model.js';
+import type { Account, Drawdown, Entry, Transaction } from '../core/model.js';
 import { nameKeys } from '../core/model.js';
 import { type KeyHolder, nameOwnerKey } from '../core/state.js';
 import { type Db, plainArray, type Result, type Statement, textArray } from './db.js';
-import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
+import { ACCOUNTS, ENTRIES, TRANSACTIONS } from './rows.js';
 
 /**
  * What the write path looks up besides accounts. Every look-up is a lateral one for the reason
@@ -86,7 +86,7 @@ export function findNames(
   return {
     text: `select a.* from unnest($2::text[], $3::text[]) as wanted (customer_id, name_key)
       cross join lateral (
-        ${SELECT_ACCOUNT} where store_id = $1 and customer_id = wanted.customer_id
+        ${ACCOUNTS.select} where store_id = $1 and customer_id = wanted.customer_id
           and name_key = wanted.name_key limit 1
       ) as a`,
     values: [
@@ -98,7 +98,7 @@ export function findNames(
 }
 
 export function toNames(result: Result): Map<string, Account> {
-  const accounts = result.rows.map((row: AccountRow) => toAccount(row));
+  const accounts = result.rows.map((row) => ACCOUNTS.read(row));
   return new Map(
     accounts.map((account) => [nameOwnerKey(account.customerId, account.name), account]),
   );
@@ -111,78 +111,39 @@ export async function readTransactions(
   ids: readonly Uuid[],
 ): Promise<Map<Uuid, Transaction>> {
   const result = await db.query(
-    `select t.*, e.line, e.account_id, e.amount::text as amount, e.seq::text as seq,
-        e.balance_after::text as balance_after, e.draws
+    `select t.*, e.line, e.account_id, e.amount, e.seq, e.balance_after, e.draws
       from unnest($2::uuid[]) as wanted (id)
       cross join lateral (
-        select transaction_id, operation, reference, idempotency_key, fingerprint, reversal_of,
-          ${epoch('created_at')}, hold_id, metadata
-        from tallystick.transactions where store_id = $1 and transaction_id = wanted.id
-        limit 1
+        ${TRANSACTIONS.select} where store_id = $1 and transaction_id = wanted.id limit 1
       ) as t
       cross join lateral (
-        select line, account_id, amount, seq, balance_after, (
+        select ${ENTRIES.list('l')}, (
           select string_agg(d.grant_id || ' ' || d.amount, ',' order by d.grant_id)
           from tallystick.drawdowns d where d.store_id = $1
-            and d.transaction_id = wanted.id and d.line = entries.line
+            and d.transaction_id = wanted.id and d.line = l.line
         ) as draws
-        from tallystick.entries where store_id = $1 and transaction_id = wanted.id
+        from tallystick.entries as l where store_id = $1 and transaction_id = wanted.id
         offset 0
       ) as e
       order by t.transaction_id, e.line`,
     [storeId, plainArray(ids)],
   );
-  return toTransactions(result.rows as TransactionRow[]);
+  return toTransactions(result.rows);
 }
 
-interface TransactionRow {
-  transaction_id: Uuid;
-  operation: Operation;
-  reference: string;
-  idempotency_key: string;
-  fingerprint: Uuid;
-  reversal_of: Uuid | null;
-  created_at: string;
-  line: number;
-  account_id: Uuid;
-  amount: string;
-  seq: string | null;
-  balance_after: string | null;
-  draws: string | null;
-  hold_id: Uuid | null;
-  metadata: Metadata | null;
-}
-
-function toTransactions(rows: readonly TransactionRow[]): Map<Uuid, Transaction> {
+function toTransactions(rows: Result['rows']): Map<Uuid, Transaction> {
   const found = new Map<Uuid, Transaction & { entries: Entry[]; drawdowns: Drawdown[] }>();
   for (const row of rows) {
     let transaction = found.get(row.transaction_id);
     if (transaction === undefined) {
-      transaction = {
-        id: row.transaction_id,
-        operation: row.operation,
-        reference: row.reference,
-        key: row.idempotency_key,
-        fingerprint: row.fingerprint,
-        reversalOf: row.reversal_of,
-        createdAt: Number(row.created_at),
-        entries: [],
-        drawdowns: [],
-        holdId: row.hold_id,
-        metadata: row.metadata,
-      };
+      transaction = { ...TRANSACTIONS.read(row), entries: [], drawdowns: [] };
       found.set(transaction.id, transaction);
     }
-    transaction.entries.push({
-      line: row.line,
-      accountId: row.account_id,
-      amount: BigInt(row.amount),
-      seq: row.seq === null ? null : Number(row.seq),
-      balanceAfter: row.balance_after === null ? null : BigInt(row.balance_after),
-    });
-    for (const draw of row.draws?.split(',') ?? []) {
-      const [grantId, amount] = draw.split(' ') as [Uuid, string];
-      transaction.drawdowns.push({ line: row.line, grantId, amount: BigInt(amount) });
+    const { line, accountId, amount, seq, balanceAfter } = ENTRIES.read(row);
+    transaction.entries.push({ line, accountId, amount, seq, balanceAfter });
+    for (const draw of (row.draws as string | null)?.split(',') ?? []) {
+      const [grantId, drawn] = draw.split(' ') as [Uuid, string];
+      transaction.drawdowns.push({ line, grantId, amount: BigInt(drawn) });
     }
   }
   return found;

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Db, Lane, Result, Statement } from './db.js';
+import { Lane, type Result, type Statement } from './db.js';
 import { prepared } from './prepared.js';
 import { isLost } from './sqlstate.js';
 
@@ -47,7 +47,7 @@ export class LaneSet {
       return await work(lane);
     } catch (error) {
       if (isLost(error)) lane.cut();
-      else await lane.query('rollback').catch(() => lane.cut());
+      else await lane.rollback().catch(() => lane.cut());
       throw error;
     } finally {
       this.#give(lane);
@@ -95,7 +95,7 @@ export class LaneSet {
   }
 }
 
-class PostgresLane implements Lane, Db {
+class PostgresLane extends Lane {
   readonly #client: pg.Client;
   readonly #settings: LaneSettings;
   #lost = false;
@@ -103,6 +103,7 @@ class PostgresLane implements Lane, Db {
   #replanAt = REPLAN_FIRST;
 
   private constructor(client: pg.Client, settings: LaneSettings) {
+    super((statements) => this.#sendAll(statements));
     this.#client = client;
     this.#settings = settings;
     const lose = () => {
@@ -135,17 +136,13 @@ class PostgresLane implements Lane, Db {
     this.#client.query('discard plans').catch(() => {});
   }
 
-  query(text: string, values?: unknown[]): Promise<Result> {
-    return this.#inTime(() => this.#send(text, values));
-  }
-
   #send(text: string, values?: unknown[]): Promise<Result> {
     const { pooled, sql } = this.#settings;
     const whole = pooled && /^begin\b/.test(text) ? beginWith(text, sql) : text;
     return this.#client.query(prepared(whole, values, pooled));
   }
 
-  flight(statements: readonly Statement[]): Promise<Result[]> {
+  #sendAll(statements: readonly Statement[]): Promise<Result[]> {
     return this.#inTime(async () => {
       const sent = statements.map(({ text, values }) => this.#send(text, values));
       const answers = await Promise.allSettled(sent);

@@ -155,7 +155,7 @@ update tallystick.stores set schema = ${version};
 
 /** Applies one migration; false where another process has applied it meanwhile. */
 export async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
-  await lane.query('begin isolation level read committed');
+  await lane.begin({});
   try {
     // This row comes first, so that of two processes one waits here until the other is done,
     // which may take long. For its tables it waits less: everybody else waits behind it.
@@ -172,10 +172,10 @@ export async function apply(lane: Lane, { version, name, sql }: Migration): Prom
       const statements = splitStatements(`${sql}\n${markOf(version)}`);
       for (const statement of statements) await lane.query(statement);
     }
-    await lane.query('commit');
+    await lane.commit({});
     return own.rows.length > 0;
   } catch (error) {
-    await lane.query('rollback');
+    await lane.rollback();
     throw error;
   }
 }

@@ -1,9 +1,9 @@
 import type { Beginning } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import type { Grant, GrantCategory, Hold } from '../core/model.js';
+import type { Grant, Hold } from '../core/model.js';
+import { epochOf, isoInstant } from './columns.js';
 import { plainArray, plainColumn, type Result, type Statement, textArray } from './db.js';
-import { GRANT_COLUMNS, SELECT_GRANT, SELECT_HOLD, toHold } from './funds.js';
-import { isoInstant } from './write.js';
+import { GRANTS, HOLDS } from './rows.js';
 
 /**
  * What the write path reads of the grants and holds of accounts that have any: as much as the
@@ -68,7 +68,7 @@ const ENDED = 'ended';
  * what is taken; what has ended; and what is to be announced. What is pending or ended is passed
  * over within the index, and the walk along it ends at a limit, for a sum cannot end a scan.
  */
-const REACHED = `select ${GRANT_COLUMNS}, '${WALKED}' as how from ${REACHES}
+const REACHED = `select ${GRANTS.list()}, '${WALKED}' as how from ${REACHES}
     cross join lateral (
       select *, coalesce(sum(remaining - held) filter (
           where effective_at <= reach.at and (expires_at <= reach.until) is not true)
@@ -78,13 +78,13 @@ const REACHED = `select ${GRANT_COLUMNS}, '${WALKED}' as how from ${REACHES}
     ) as placed
     where before < reach.taken
     union all
-    select ${GRANT_COLUMNS}, '${ENDED}' from ${REACHES}
+    select ${GRANTS.list()}, '${ENDED}' from ${REACHES}
     cross join lateral (
       select * from ${own('free and expires_at <= reach.until', '$12')} as own
       order by expires_at fetch first ($10) rows with ties
     ) as ended
     union all
-    select ${GRANT_COLUMNS}, '-' from ${REACHES}
+    select ${GRANTS.list()}, '-' from ${REACHES}
     cross join lateral (
       select * from ${own('expires_at > reach.at and expires_at <= reach.announce_until', '$12')} as own
       where announced_at is null order by expires_at limit $10
@@ -92,11 +92,11 @@ const REACHED = `select ${GRANT_COLUMNS}, '${WALKED}' as how from ${REACHES}
 
 /** What commands name, and what the holds keep that they name or that have ended. */
 const NAMED = `select g.*, '-' from unnest($7::uuid[]) as wanted (id)
-      cross join lateral (${SELECT_GRANT} where store_id = $1 and grant_id = wanted.id
+      cross join lateral (${GRANTS.select} where store_id = $1 and grant_id = wanted.id
         limit 1) as g
     union all
     select g.*, '-' from unnest($8::uuid[]) as wanted (id)
-      cross join lateral (${SELECT_GRANT} where store_id = $1
+      cross join lateral (${GRANTS.select} where store_id = $1
         and transaction_id = wanted.id offset 0) as g
     union all
     select g.*, '-' from (
@@ -108,7 +108,7 @@ const NAMED = `select g.*, '-' from unnest($7::uuid[]) as wanted (id)
           where store_id = $1 and hold_id = wanted.id limit 1) as h
       ) as keeping cross join lateral jsonb_array_elements(pins) as pin
     ) as kept
-      cross join lateral (${SELECT_GRANT} where store_id = $1 and grant_id = kept.id::uuid
+      cross join lateral (${GRANTS.select} where store_id = $1 and grant_id = kept.id::uuid
         limit 1) as g`;
 
 /** The grants that commands can reach, all in one text: as rows they would cost the driver more. */
@@ -119,9 +119,7 @@ export function findGrants(
   bounds: Bounds,
 ): Statement {
   return {
-    text: `select string_agg(concat_ws(' ', grant_id, account_id, transaction_id, amount,
-        remaining, held, priority, category, effective_at, coalesce(expires_at, '-'),
-        coalesce(voided_at, '-'), coalesce(announced_at, '-'), created_at, how), ',') as grants
+    text: `select string_agg(how || ' ' || ${GRANTS.packed}, ',') as grants
       from (${REACHED} union all ${NAMED}) as g`,
     values: [
       storeId,
@@ -161,32 +159,13 @@ export function toGrants(result: Result): FoundGrants {
   const walked: Grant[] = [];
   const ended: Grant[] = [];
   for (const line of packed?.split(',') ?? []) {
-    const fields = line.split(' ');
-    const grant = unpackGrant(fields);
+    const [how, ...fields] = line.split(' ');
+    const grant = GRANTS.unpack(fields);
     grants.set(grant.id, grant);
-    if (fields[13] === WALKED) walked.push(grant);
-    else if (fields[13] === ENDED) ended.push(grant);
+    if (how === WALKED) walked.push(grant);
+    else if (how === ENDED) ended.push(grant);
   }
   return { grants, walked, ended };
-}
-
-function unpackGrant(fields: readonly string[]): Grant {
-  const instant = (place: number) => (fields[place] === '-' ? null : Number(fields[place]));
-  return {
-    id: fields[0]!,
-    accountId: fields[1]!,
-    transactionId: fields[2]!,
-    amount: BigInt(fields[3]!),
-    remaining: BigInt(fields[4]!),
-    held: BigInt(fields[5]!),
-    priority: Number(fields[6]),
-    category: fields[7] as GrantCategory,
-    effectiveAt: Number(fields[8]),
-    expiresAt: instant(9),
-    voidedAt: instant(10),
-    announcedAt: instant(11),
-    createdAt: Number(fields[12]),
-  };
 }
 
 /** The open holds of accounts that have ended, and those that commands name by id or by key. */
@@ -198,16 +177,16 @@ export function findHolds(
 ): Statement {
   return {
     text: `select h.*, true as ended from unnest($2::uuid[], $3::timestamptz[]) as reach (id, until)
-        cross join lateral (${SELECT_HOLD} where store_id = $1 and account_id = reach.id
+        cross join lateral (${HOLDS.select} where store_id = $1 and account_id = reach.id
           and status = 'open' and holds.expires_at <= reach.until
           order by holds.expires_at fetch first ($6) rows with ties) as h
       union all
       select h.*, false from unnest($4::uuid[]) as wanted (id)
-        cross join lateral (${SELECT_HOLD} where store_id = $1 and hold_id = wanted.id
+        cross join lateral (${HOLDS.select} where store_id = $1 and hold_id = wanted.id
           limit 1) as h
       union all
       select h.*, false from unnest($5::text[]) as wanted (key)
-        cross join lateral (${SELECT_HOLD} where store_id = $1
+        cross join lateral (${HOLDS.select} where store_id = $1
           and idempotency_key = wanted.key limit 1) as h`,
     values: [
       storeId,
@@ -222,7 +201,7 @@ export function findHolds(
 
 /** Those that were found because they have ended. */
 export function endedHolds(result: Result): Hold[] {
-  return result.rows.filter(({ ended }) => ended).map(toHold);
+  return result.rows.filter(({ ended }) => ended).map((row) => HOLDS.read(row));
 }
 
 /** What comes into effect of the free grants of accounts, by instant, after each one's newest. */
@@ -235,7 +214,7 @@ export function findPending(
       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as reach (id, after, until)
       cross join lateral (
         select case when effective_at <= reach.until
-            then (date_part('epoch', effective_at) * 1000)::bigint::text end as begins,
+            then ${epochOf('effective_at')} end as begins,
           sum(remaining - held) as amount
         from ${own('free and effective_at > reach.after', '$5')} as own
         group by 1

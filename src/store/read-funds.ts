@@ -1,19 +1,12 @@
 import type { Uuid } from '../core/id.js';
 import type { Grant, Hold, Void } from '../core/model.js';
 import type { ToCome } from '../core/to-come.js';
+import { epoch, epochOf } from './columns.js';
 import { type Db, plainArray } from './db.js';
 import { MOMENT } from './find.js';
-import {
-  GRANT_COLUMNS,
-  type GrantRow,
-  HOLD_COLUMNS,
-  type HoldRow,
-  SELECT_GRANT,
-  toGrant,
-  toHold,
-} from './funds.js';
-import { epoch } from './lock.js';
 import { type Listed, type Page, pageOf, Where } from './read.js';
+import { GRANTS, HOLDS } from './rows.js';
+import type { Selected } from './table.js';
 
 /** Reads of grants and holds. */
 
@@ -21,9 +14,9 @@ import { type Listed, type Page, pageOf, Where } from './read.js';
 export type ListedAt<Item> = Listed<Item> & { readonly now: number };
 
 const WITH_NOW = `with ${MOMENT} select
-  (select (date_part('epoch', instant) * 1000)::bigint::text from moment) as now,`;
-const SELECT_HOLD_NOW = `${WITH_NOW} ${HOLD_COLUMNS} from tallystick.holds`;
-const SELECT_GRANT_NOW = `${WITH_NOW} ${GRANT_COLUMNS} from tallystick.grants`;
+  (select ${epochOf('instant')} from moment) as now,`;
+const SELECT_HOLD_NOW = `${WITH_NOW} ${HOLDS.list()} from tallystick.holds`;
+const SELECT_GRANT_NOW = `${WITH_NOW} ${GRANTS.list()} from tallystick.grants`;
 
 /** A hold, and the instant at which it is so: an instant read apart could be after its end. */
 export async function readHold(
@@ -33,15 +26,15 @@ export async function readHold(
 ): Promise<{ hold: Hold; now: number } | undefined> {
   const sql = `${SELECT_HOLD_NOW} where store_id = $1 and hold_id = $2`;
   const { rows } = await db.query(sql, [storeId, id]);
-  return rows[0] && { hold: toHold(rows[0]), now: Number(rows[0].now) };
+  return rows[0] && { hold: HOLDS.read(rows[0]), now: Number(rows[0].now) };
 }
 
 export async function readGrant(db: Db, storeId: Uuid, id: Uuid): Promise<Grant | undefined> {
-  const { rows } = await db.query(`${SELECT_GRANT} where store_id = $1 and grant_id = $2`, [
+  const { rows } = await db.query(`${GRANTS.select} where store_id = $1 and grant_id = $2`, [
     storeId,
     id,
   ]);
-  return rows[0] && toGrant(rows[0]);
+  return rows[0] && GRANTS.read(rows[0]);
 }
 
 /**
@@ -95,7 +88,7 @@ export async function listHolds(
 ): Promise<ListedAt<Hold>> {
   const where = ofAccount(storeId, filter, HOLD_STATUS, NARROWER_HOLDS);
   const { items, more } = await pageOf(db, SELECT_HOLD_NOW, where, 'hold_id', page);
-  return { items: items.map((row) => toHold(row as HoldRow)), more, now: nowOf(items) };
+  return { items: items.map((row) => HOLDS.read(row)), more, now: nowOf(items) };
 }
 
 export async function listGrants(
@@ -106,12 +99,12 @@ export async function listGrants(
 ): Promise<ListedAt<Grant>> {
   const where = ofAccount(storeId, filter, GRANT_STATUS, NARROWER_GRANTS);
   const { items, more } = await pageOf(db, SELECT_GRANT_NOW, where, 'grant_id', page);
-  return { items: items.map((row) => toGrant(row as GrantRow)), more, now: nowOf(items) };
+  return { items: items.map((row) => GRANTS.read(row)), more, now: nowOf(items) };
 }
 
 /** Every row bears the same instant; where there is none, nothing is judged by it. */
-function nowOf(items: readonly unknown[]): number {
-  return Number((items[0] as { now: string } | undefined)?.now ?? 0);
+function nowOf(items: readonly Selected[]): number {
+  return Number(items[0]?.now ?? 0);
 }
 
 function ofAccount(

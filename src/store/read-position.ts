@@ -1,10 +1,12 @@
 import type { Basis, Ending, Keeping } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import { type Account, CLOCK_MIN } from '../core/model.js';
+import { CLOCK_MIN } from '../core/model.js';
+import { epochOf as ms } from './columns.js';
 import type { Db } from './db.js';
 import { MOMENT } from './find.js';
-import { type AccountRow, SELECT_ACCOUNT, toAccount } from './lock.js';
 import { halving, placeIn } from './read.js';
+import { ACCOUNTS } from './rows.js';
+import type { Selected } from './table.js';
 
 /**
  * What `positionOf` says what an account has from. Each is one statement, and so one snapshot:
@@ -24,8 +26,6 @@ const PRESENT = `${MOMENT},
       select greatest(moment.instant, posted_at) as instant from moment, tallystick.accounts
       where ${OWN})`;
 
-const ms = (column: string) => `(date_part('epoch', ${column}) * 1000)::bigint::text`;
-
 /** Of each grant a line; as rows they would cost the driver more than all else. */
 const linesOf = (grants: string) => `(
     select string_agg(concat_ws(' ', grant_id, remaining, ${ms('effective_at')},
@@ -36,7 +36,7 @@ const holdLines = (condition: string) => `(
     select string_agg(concat_ws(' ', remaining, ${ms('expires_at')}, pins), E'\\n')
     from tallystick.holds where ${OWN} and status = 'open' ${condition}) as holds`;
 
-const ACCOUNT = `(select to_jsonb(a) from (${SELECT_ACCOUNT} where ${OWN}) as a) as account`;
+const ACCOUNT = `(select to_jsonb(a) from (${ACCOUNTS.select} where ${OWN}) as a) as account`;
 const GRANT = 'grant_id, remaining, effective_at, expires_at, voided_at from tallystick.grants';
 
 const endedBy = (instant: string) =>
@@ -105,15 +105,15 @@ export async function readBasisAt(
 }
 
 interface BasisRow {
-  account: AccountRow | null;
+  account: Selected | null;
   grants: string | null;
   holds: string | null;
 }
 
-function toBasis(row: BasisRow, account: AccountRow) {
+function toBasis(row: BasisRow, account: Selected) {
   const grants = row.grants === null ? [] : row.grants.split(',').map(toEnding);
   return {
-    account: toAccount(account) as Account,
+    account: ACCOUNTS.read(account),
     // One that is still to come can also be the one that ends next, or have been voided.
     grants: [...new Map(grants.map((grant) => [grant.id, grant])).values()],
     holds: row.holds === null ? [] : row.holds.split('\n').map(toKeeping),

@@ -2,13 +2,14 @@ import type { Uuid } from '../core/id.js';
 import {
   type Account,
   type AccountStatus,
-  type Metadata,
   nameKeys,
+  type Remarks,
   type Transaction,
 } from '../core/model.js';
 import type { Db } from './db.js';
 import { readTransactions } from './find.js';
-import { type AccountRow, epoch, SELECT_ACCOUNT, toAccount } from './lock.js';
+import { ACCOUNTS, ENTRIES, type EntryRow, REMARKS } from './rows.js';
+import { type Selected, Table } from './table.js';
 
 /** Reads that lists and single look-ups need. All are by store, and all are by index. */
 
@@ -28,18 +29,10 @@ export interface Listed<Item> {
   readonly more: boolean;
 }
 
-/** An entry of one customer account, as a history shows it. */
-export interface HistoryEntry {
-  readonly transactionId: Uuid;
-  readonly line: number;
-  readonly accountId: Uuid;
-  readonly amount: bigint;
+/** An entry of one customer account, as a history shows it, with what its transaction notes. */
+export interface HistoryEntry extends EntryRow, Remarks {
   readonly seq: number;
   readonly balanceAfter: bigint;
-  readonly createdAt: number;
-  /** Of its transaction. */
-  readonly reference: string;
-  readonly metadata: Metadata | null;
 }
 
 export interface AccountFilter {
@@ -58,9 +51,9 @@ export interface EntryFilter {
 }
 
 export async function readAccount(db: Db, storeId: Uuid, id: Uuid): Promise<Account | undefined> {
-  const sql = `${SELECT_ACCOUNT} where store_id = $1 and account_id = $2`;
+  const sql = `${ACCOUNTS.select} where store_id = $1 and account_id = $2`;
   const { rows } = await db.query(sql, [storeId, id]);
-  return rows[0] && toAccount(rows[0]);
+  return rows[0] && ACCOUNTS.read(rows[0]);
 }
 
 export async function listAccounts(
@@ -73,8 +66,8 @@ export async function listAccounts(
   if (customerId !== undefined) where.add('customer_id =', customerId);
   if (status !== undefined) where.add('status =', status);
   if (name !== undefined) where.addOneOf('name_key', nameKeys(name));
-  const result = await pageOf(db, SELECT_ACCOUNT, where, 'account_id', page);
-  return { ...result, items: result.items.map((row) => toAccount(row as AccountRow)) };
+  const result = await pageOf(db, ACCOUNTS.select, where, 'account_id', page);
+  return { ...result, items: result.items.map((row) => ACCOUNTS.read(row)) };
 }
 
 /** The account's history, newest first; a cursor is an entry's `seq`. */
@@ -101,13 +94,10 @@ export async function listEntries(
     where.also(`entries.seq ${compared} ${placeIn(name)}`);
   }
   const select = `${spans.length === 0 ? '' : `with recursive ${spans.join(', ')}`}
-    select transaction_id, line, account_id, amount::text as amount,
-    seq::text as seq, balance_after::text as balance_after, ${epoch('created_at', 'entries')},
-    reference, metadata
-    from tallystick.entries join tallystick.transactions using (store_id, transaction_id)`;
+    select ${HISTORY} from tallystick.entries join tallystick.transactions using (store_id, transaction_id)`;
   // The bare name would mean the text that is selected, in which 9 comes after 10.
   const result = await pageOf(db, select, where, 'entries.seq', page);
-  return { ...result, items: result.items.map((row) => toHistoryEntry(row as EntryRow)) };
+  return { ...result, items: result.items.map(toHistoryEntry) };
 }
 
 /** The place of an entry in its account's history; undefined where it is not of this account. */
@@ -175,7 +165,7 @@ export async function listByReference(
   where.add('reference =', reference);
   const select = 'select transaction_id from tallystick.transactions';
   const { items, more } = await pageOf(db, select, where, 'transaction_id', page);
-  const ids = items.map((row) => (row as { transaction_id: Uuid }).transaction_id);
+  const ids = items.map((row) => row.transaction_id as Uuid);
   const transactions = await readTransactions(db, storeId, ids);
   return { items: ids.map((id) => transactions.get(id)!), more };
 }
@@ -224,7 +214,7 @@ export async function pageOf(
   where: Where,
   key: string,
   { limit, after, before }: Page<string | number>,
-): Promise<Listed<unknown>> {
+): Promise<Listed<Selected>> {
   if (after !== undefined) where.add(`${key} <`, after);
   if (before !== undefined) where.add(`${key} >`, before);
   const backwards = before !== undefined && after === undefined;
@@ -237,28 +227,9 @@ export async function pageOf(
   return { items: backwards ? items.reverse() : items, more: rows.length > limit };
 }
 
-interface EntryRow {
-  transaction_id: Uuid;
-  line: number;
-  account_id: Uuid;
-  amount: string;
-  seq: string;
-  balance_after: string;
-  created_at: string;
-  reference: string;
-  metadata: Metadata | null;
-}
+const NOTED = new Table<Remarks>('transactions', REMARKS);
+const HISTORY = `${ENTRIES.list('entries')}, ${NOTED.list('transactions')}`;
 
-function toHistoryEntry(row: EntryRow): HistoryEntry {
-  return {
-    transactionId: row.transaction_id,
-    line: row.line,
-    accountId: row.account_id,
-    amount: BigInt(row.amount),
-    seq: Number(row.seq),
-    balanceAfter: BigInt(row.balance_after),
-    createdAt: Number(row.created_at),
-    reference: row.reference,
-    metadata: row.metadata,
-  };
+function toHistoryEntry(row: Selected): HistoryEntry {
+  return { ...ENTRIES.read(row), ...NOTED.read(row) } as HistoryEntry;
 }

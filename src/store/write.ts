@@ -1,145 +1,84 @@
 import type { Uuid } from '../core/id.js';
-import { type Account, type Entry, nameKey, type Transaction } from '../core/model.js';
-import { jsonColumn, plainColumn, type Statement, textColumn } from './db.js';
+import { type Account, nameKey } from '../core/model.js';
+import type { Flight, Statement } from './db.js';
+import { insertOutbox } from './outbox.js';
+import {
+  ACCOUNTS,
+  DRAWDOWNS,
+  ENTRIES,
+  GRANTS,
+  HOLDS,
+  NEW_ACCOUNTS,
+  TRANSACTIONS,
+  VOIDS,
+} from './rows.js';
 
 /**
- * The only statements that write the ledger: one a table, whatever the size of the batch. One for
- * transactions and entries together was slower. Times are sent as ISO
- * 8601 text, amounts as decimal text.
- */
-
-interface Line {
-  readonly transaction: Transaction;
-  readonly entry: Entry;
-}
-
-/**
+ * The only statements that write the ledger: one for each kind of change, whatever the size of the
+ * batch, in the order in which they are sent. One for transactions and entries together was slower.
+ *
  * A key that another process took in between raises a unique violation, which undoes this batch
  * alone, for it runs in a transaction of its own: it is decided again and finds the winner.
  */
-export function insertTransactions(storeId: Uuid, transactions: readonly Transaction[]): Statement {
-  return {
-    text: `insert into tallystick.transactions (store_id, transaction_id, operation, reference,
-        idempotency_key, fingerprint, reversal_of, created_at, hold_id, metadata)
-      select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-        $7::uuid[], $8::timestamptz[], $9::uuid[], $10::jsonb[])`,
-    values: [
+const KINDS = {
+  newAccounts: (storeId: Uuid, accounts: readonly Account[]) =>
+    NEW_ACCOUNTS.insert(
       storeId,
-      plainColumn(transactions, ({ id }) => id),
-      plainColumn(transactions, ({ operation }) => operation),
-      textColumn(transactions, ({ reference }) => reference),
-      textColumn(transactions, ({ key }) => key),
-      plainColumn(transactions, ({ fingerprint }) => fingerprint),
-      plainColumn(transactions, ({ reversalOf }) => reversalOf),
-      plainColumn(transactions, ({ createdAt }) => isoInstant(createdAt)),
-      plainColumn(transactions, ({ holdId }) => holdId),
-      jsonColumn(transactions, ({ metadata }) => metadata),
-    ],
-  };
-}
+      accounts.map((account) => ({ ...account, nameKey: nameKey(account.name) })),
+    ),
+  transactions: TRANSACTIONS.insert,
+  entries: ENTRIES.insert,
+  /** What a plain movement changes of an account: no index covers any of these columns. */
+  balances: ACCOUNTS.update('id', ['balance', 'version', 'postedAt']),
+  statuses: ACCOUNTS.update('id', ['status', 'updatedAt']),
+  /** What movements, grants and holds change of their accounts. */
+  funds: ACCOUNTS.update('id', [
+    'balance',
+    'version',
+    'postedAt',
+    'held',
+    'freeInGrants',
+    'openGrants',
+    'openHolds',
+    'hasGrants',
+  ]),
+  newGrants: GRANTS.insert,
+  grants: GRANTS.update('id', ['remaining', 'held', 'voidedAt', 'announcedAt']),
+  newHolds: HOLDS.insert,
+  holds: HOLDS.update('id', ['remaining', 'captured', 'status', 'pins', 'expiresAt', 'updatedAt']),
+  voids: VOIDS.update('grantId', ['transactionId']),
+  drawdowns: DRAWDOWNS.insert,
+  events: insertOutbox,
+};
 
-export function insertEntries(storeId: Uuid, transactions: readonly Transaction[]): Statement {
-  const lines: Line[] = [];
-  for (const transaction of transactions) {
-    for (const entry of transaction.entries) lines.push({ transaction, entry });
+type Kind = keyof typeof KINDS;
+type RowOf<K extends Kind> = Parameters<(typeof KINDS)[K]>[1][number];
+
+/** What is to be written: of each kind its rows, by what tells them apart, each once and as newest. */
+export class Writes {
+  readonly #rows = new Map<Kind, Map<unknown, object>>();
+
+  of<K extends Kind>(kind: K): Map<unknown, RowOf<K>> {
+    let rows = this.#rows.get(kind);
+    if (rows === undefined) {
+      rows = new Map();
+      this.#rows.set(kind, rows);
+    }
+    return rows as Map<unknown, RowOf<K>>;
   }
-  return {
-    text: `insert into tallystick.entries (store_id, transaction_id, line, account_id, amount,
-        seq, balance_after, created_at)
-      select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::numeric[],
-        $6::bigint[], $7::numeric[], $8::timestamptz[])`,
-    values: [
-      storeId,
-      plainColumn(lines, ({ transaction }) => transaction.id),
-      plainColumn(lines, ({ entry }) => entry.line),
-      plainColumn(lines, ({ entry }) => entry.accountId),
-      plainColumn(lines, ({ entry }) => entry.amount),
-      plainColumn(lines, ({ entry }) => entry.seq),
-      plainColumn(lines, ({ entry }) => entry.balanceAfter),
-      plainColumn(lines, ({ transaction }) => isoInstant(transaction.createdAt)),
-    ],
-  };
-}
 
-export function insertAccounts(storeId: Uuid, accounts: readonly Account[]): Statement {
-  return {
-    text: `insert into tallystick.accounts (store_id, account_id, customer_id, name, name_key, unit_label,
-        status, balance, version, created_at, updated_at, posted_at, free_in_grants, open_grants,
-        has_grants, metadata)
-      select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::text[], $8::numeric[], $9::bigint[], $10::timestamptz[], $11::timestamptz[],
-        $12::timestamptz[], $13::numeric[], $14::integer[], $15::boolean[], $16::jsonb[])`,
-    values: [
-      storeId,
-      plainColumn(accounts, ({ id }) => id),
-      textColumn(accounts, ({ customerId }) => customerId),
-      textColumn(accounts, ({ name }) => name),
-      textColumn(accounts, ({ name }) => nameKey(name)),
-      textColumn(accounts, ({ unitLabel }) => unitLabel),
-      plainColumn(accounts, ({ status }) => status),
-      plainColumn(accounts, ({ balance }) => balance),
-      plainColumn(accounts, ({ version }) => version),
-      plainColumn(accounts, ({ createdAt }) => isoInstant(createdAt)),
-      plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
-      plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
-      plainColumn(accounts, ({ freeInGrants }) => freeInGrants),
-      plainColumn(accounts, ({ openGrants }) => openGrants),
-      plainColumn(accounts, ({ hasGrants }) => String(hasGrants)),
-      jsonColumn(accounts, ({ metadata }) => metadata),
-    ],
-  };
-}
-
-/**
- * Stores what movements change; no index covers any of these columns.
- *
- * The limit cuts nothing off. It tells the planner to expect few rows, so that it looks each one
- * up by its whole key; where it expected ten, it read whole stores that it took to be small.
- */
-export function updateBalances(storeId: Uuid, accounts: readonly Account[]): Statement {
-  return {
-    text: `update tallystick.accounts as a
-      set balance = v.balance, version = v.version, posted_at = v.posted_at
-      from (
-        select * from unnest($2::uuid[], $3::numeric[], $4::bigint[], $5::timestamptz[]) limit $6
-      ) as v (id, balance, version, posted_at)
-      where a.store_id = $1 and a.account_id = v.id`,
-    values: [
-      storeId,
-      plainColumn(accounts, ({ id }) => id),
-      plainColumn(accounts, ({ balance }) => balance),
-      plainColumn(accounts, ({ version }) => version),
-      plainColumn(accounts, ({ postedAt }) => isoInstant(postedAt)),
-      accounts.length,
-    ],
-  };
-}
-
-export function updateStatuses(storeId: Uuid, accounts: readonly Account[]): Statement {
-  return {
-    text: `update tallystick.accounts as a set status = v.status, updated_at = v.updated_at
-      from (
-        select * from unnest($2::uuid[], $3::text[], $4::timestamptz[]) limit $5
-      ) as v (id, status, updated_at)
-      where a.store_id = $1 and a.account_id = v.id`,
-    values: [
-      storeId,
-      plainColumn(accounts, ({ id }) => id),
-      plainColumn(accounts, ({ status }) => status),
-      plainColumn(accounts, ({ updatedAt }) => isoInstant(updatedAt)),
-      accounts.length,
-    ],
-  };
-}
-
-// A batch has few distinct instants, so the last one written is kept.
-let lastInstant = Number.NaN;
-let lastText = '';
-
-export function isoInstant(instant: number): string {
-  if (instant !== lastInstant) {
-    lastInstant = instant;
-    lastText = new Date(instant).toISOString();
+  add<K extends Kind>(kind: K, rows: readonly RowOf<K>[]): void {
+    const own = this.of(kind);
+    for (const row of rows) own.set(own.size, row);
   }
-  return lastText;
+
+  statements(storeId: Uuid): Flight {
+    const flight: Record<string, Statement> = {};
+    for (const [kind, write] of Object.entries(KINDS)) {
+      const rows = this.#rows.get(kind as Kind);
+      if (rows === undefined || rows.size === 0) continue;
+      flight[kind] = write(storeId, [...rows.values()] as never[]);
+    }
+    return flight;
+  }
 }

@@ -12,6 +12,7 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
+import { Lane } from '../../src/store/db.js';
 import { Cluster, POSTGRES_BINARIES } from './harness.js';
 
 /**
@@ -161,11 +162,9 @@ function damaged(engine: Engine, sql: readonly string[]): Engine {
       engine.onSession(async (lane) => {
         await lane.query('begin');
         for (const statement of [...APPEND_ONLY, ...sql]) await lane.query(statement);
-        const result = await work({
-          flight: (statements) => lane.flight(statements),
-          query: (text, values) =>
-            /^(begin|commit)/.test(text) ? Promise.resolve({ rows: [] }) : lane.query(text, values),
-        });
+        const result = await work(
+          new Lane((sent) => lane.send(sent.filter(({ text }) => !/^(begin|commit)/.test(text)))),
+        );
         await lane.query('rollback');
         return result;
       }),

@@ -1,4 +1,4 @@
-import type { Engine } from '../../src/store/db.js';
+import { type Engine, Lane } from '../../src/store/db.js';
 
 /** An engine whose work all happens in one transaction, with the damage done in it, and undone. */
 export function damaged(engine: Engine, statements: readonly string[]): Engine {
@@ -16,11 +16,9 @@ export function damaged(engine: Engine, statements: readonly string[]): Engine {
         }
         await lane.query('alter table tallystick.grants drop constraint grants_held');
         for (const statement of statements) await lane.query(statement);
-        const result = await work({
-          flight: (flown) => lane.flight(flown),
-          query: (text, values) =>
-            /^(begin|commit)/.test(text) ? Promise.resolve({ rows: [] }) : lane.query(text, values),
-        });
+        const result = await work(
+          new Lane((sent) => lane.send(sent.filter(({ text }) => !/^(begin|commit)/.test(text)))),
+        );
         await lane.query('rollback');
         return result;
       }),

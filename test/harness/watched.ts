@@ -1,4 +1,4 @@
-import type { Db, Engine, Lane } from '../../src/store/db.js';
+import { type Db, type Engine, Lane } from '../../src/store/db.js';
 
 /** The same engine, noting the text of every statement that is sent on its lanes. */
 export function watched({ onLane, ...rest }: Engine, sent: string[]): Engine {
@@ -16,13 +16,10 @@ function noted(db: Db, note: (text: string) => void): Db {
 }
 
 function notedLane(lane: Lane, note: (text: string) => void): Lane {
-  return {
-    ...noted(lane, note),
-    flight(statements) {
-      for (const { text } of statements) note(text);
-      return lane.flight(statements);
-    },
-  };
+  return new Lane((statements) => {
+    for (const { text } of statements) note(text);
+    return lane.send(statements);
+  });
 }
 
 /** The same engine, on which something happens right after the nth statement of its reader. */

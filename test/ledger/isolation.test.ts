@@ -6,7 +6,7 @@ import {
   newerMigration,
   pendingMigrations,
 } from '../../src/ledger/index.js';
-import type { Engine, Lane } from '../../src/store/db.js';
+import { type Engine, Lane } from '../../src/store/db.js';
 import { apply, listMigrations } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
 import { Api, expectStatus, uniqueName } from '../harness/api.js';
@@ -71,18 +71,11 @@ onEngine(POSTGRES, (engine) => {
         const { rows } = await lane.query('show transaction_isolation');
         begun.push(rows[0].transaction_isolation);
       };
-      return {
-        async query(text, values) {
-          const result = await lane.query(text, values);
-          await note(text);
-          return result;
-        },
-        async flight(statements) {
-          const results = await lane.flight(statements);
-          await note(statements[0]?.text);
-          return results;
-        },
-      };
+      return new Lane(async (statements) => {
+        const results = await lane.send(statements);
+        await note(statements[0]?.text);
+        return results;
+      });
     };
     const { onLane } = database.engine;
     const ledger = new Ledger({

@@ -4,14 +4,14 @@ import { Ledger, type Store } from '../../src/ledger/index.js';
 import { findDueAccounts } from '../../src/store/clock.js';
 import type { Db, Statement } from '../../src/store/db.js';
 import { findNames, observe, readTransactions } from '../../src/store/find.js';
-import { findOwners, toHold } from '../../src/store/funds.js';
+import { findOwners } from '../../src/store/funds.js';
 import { lockAccounts } from '../../src/store/lock.js';
 import { findGrants, findHolds, findPending, toGrants } from '../../src/store/reach.js';
 import * as read from '../../src/store/read.js';
 import { listGrants, listHolds, readHold, readToCome } from '../../src/store/read-funds.js';
 import { readBasis, readBasisAt } from '../../src/store/read-position.js';
-import { updateBalances, updateStatuses } from '../../src/store/write.js';
-import { updateFunds, updateGrants, updateHolds } from '../../src/store/write-funds.js';
+import { HOLDS } from '../../src/store/rows.js';
+import { Writes } from '../../src/store/write.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 
@@ -147,6 +147,12 @@ onEngine(POSTGRES, (engine) => {
     });
     afterAll(() => database.drop());
 
+    const changing = (rows: Readonly<Record<string, readonly object[]>>) => {
+      const all = new Writes();
+      for (const [kind, items] of Object.entries(rows)) all.add(kind as 'funds', items as never[]);
+      return Object.entries(all.statements(store.id)) as [string, Statement][];
+    };
+
     const writes = async (): Promise<[string, Statement][]> => {
       const { reader } = database.engine;
       const row = (await read.readAccount(reader, store.id, account))!;
@@ -157,8 +163,7 @@ onEngine(POSTGRES, (engine) => {
         ['lockAccounts', lockAccounts(store.id, [account, newId()])],
         ['observe', observe(store.id, ['key_1', 'key_2', 'other'])],
         ['findNames', findNames(store.id, [{ customerId: 'cust_1', name: 'default' }])],
-        ['updateBalances', updateBalances(store.id, [row])],
-        ['updateStatuses', updateStatuses(store.id, [row])],
+        ...changing({ balances: [row], statuses: [row] }),
         ['readTransactions', found!],
       ];
     };
@@ -175,15 +180,15 @@ onEngine(POSTGRES, (engine) => {
       const found = toGrants(await reader.query(ofGrants.text, ofGrants.values));
       const grants = [...found.grants.values()];
       const ofHolds = findHolds(store.id, [reach], named, bounds);
-      const holds = (await reader.query(ofHolds.text, ofHolds.values)).rows.map(toHold);
+      const holds = (await reader.query(ofHolds.text, ofHolds.values)).rows.map((row) =>
+        HOLDS.read(row),
+      );
       return [
         ['findGrants', ofGrants],
         ['findHolds', ofHolds],
         ['findPending', findPending(store.id, [{ accountId: account, after: 0, until: now }])],
         ['findOwners', findOwners(store.id, [x], [x])],
-        ['updateGrants', updateGrants(store.id, grants)],
-        ['updateHolds', updateHolds(store.id, holds)],
-        ['updateFunds', updateFunds(store.id, [row])],
+        ...changing({ funds: [row], grants, holds }),
       ];
     };
 

@@ -69,10 +69,10 @@ describe.skipIf(!possible).each(MODES)(`pgbouncer, $mode mode${reason}`, ({ mode
   test('what a lane sets is gone with its transaction', async () => {
     const shown =
       "select current_setting('statement_timeout') as s, current_setting('lock_timeout') as l";
-    const [, inside] = await engines[0]!.onLane((lane) =>
-      lane.flight([{ text: 'begin' }, { text: shown, values: [] }, { text: 'commit' }]),
+    const { inside } = await engines[0]!.onLane((lane) =>
+      lane.transaction({ inside: { text: shown, values: [] } }),
     );
-    expect(inside!.rows).toEqual([{ s: '2500ms', l: '100ms' }]);
+    expect(inside.rows).toEqual([{ s: '2500ms', l: '100ms' }]);
     expect((await engines[1]!.reader.query(shown)).rows).toEqual([{ s: '0', l: '0' }]);
   });
 });

@@ -6,7 +6,7 @@ import { newId } from '../../src/ledger/ids.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { debitCommand, holdCommand, voidCommand } from '../../src/ledger/requests.js';
 import { findGrants, findPending, type Reach, toGrants, toPending } from '../../src/store/reach.js';
-import { insertGrants } from '../../src/store/write-funds.js';
+import { GRANTS } from '../../src/store/rows.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
 import { createStore } from '../harness/store.js';
@@ -110,7 +110,7 @@ onEngines((engine) => {
 
     test('goes as far as is taken, in the order of use', async () => {
       const { reader } = database.engine;
-      const insert = insertGrants(STORE, grants);
+      const insert = GRANTS.insert(STORE, grants);
       await reader.query(insert.text, insert.values);
       for (let round = 0; round < 5; round++) {
         const reaches = accounts.map((accountId): Reach => {
