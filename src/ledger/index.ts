@@ -9,6 +9,7 @@ export type {
   Grant,
   Hold,
   Posting,
+  Remarks,
   Store,
   StoreMode,
   Transaction,
@@ -58,6 +59,7 @@ export {
   type HistoryEntry,
   Ledger,
   type Listed,
+  type NotedFilter,
   type Page,
 } from './ledger.js';
 export { invalidCursor } from './lookup.js';

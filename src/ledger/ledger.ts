@@ -40,7 +40,14 @@ import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
 import { Webhooks } from './webhooks.js';
 import type { WriteHealthLog } from './write-health.js';
 
-export type { AccountFilter, EntryFilter, HistoryEntry, Listed, Page } from '../store/read.js';
+export type {
+  AccountFilter,
+  EntryFilter,
+  HistoryEntry,
+  Listed,
+  NotedFilter,
+  Page,
+} from '../store/read.js';
 
 export interface EntryPlace {
   readonly transactionId: Uuid;

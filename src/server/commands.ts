@@ -13,6 +13,7 @@ import {
   type Terms,
 } from '../ledger/index.js';
 import { accountId, holdId } from './ids.js';
+import { remarksOf } from './remarks.js';
 
 /**
  * Makes commands of request bodies, for single requests and for the operations of a bulk request.
@@ -33,8 +34,7 @@ export function postOf(body: z.output<typeof postBody>) {
     accountId: accountId(account_id, `entries[${index}].account_id`),
     amount: side === 'credit' ? BigInt(amount) : -BigInt(amount),
   }));
-  const { reference, metadata = null } = body;
-  return postCommand({ postings, reference, key: clientKey(body.idempotency_key), metadata });
+  return postCommand({ postings, key: clientKey(body.idempotency_key), ...remarksOf(body) });
 }
 
 export function holdOf(account: string | undefined, body: z.output<typeof holdBody>) {
@@ -80,9 +80,8 @@ function movementOf(account: string | undefined, body: z.output<typeof movementB
   return {
     accountId: accountId(account),
     amount: BigInt(body.amount),
-    reference: body.reference,
     key: clientKey(body.idempotency_key),
-    metadata: body.metadata ?? null,
+    ...remarksOf(body),
   };
 }
 

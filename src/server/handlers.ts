@@ -16,6 +16,7 @@ import {
   presentList,
   presentTransaction,
 } from './present.js';
+import { notedFilter } from './remarks.js';
 import { accountReply, transactionReply } from './replies.js';
 import { WEBHOOK_HANDLERS } from './webhook-handlers.js';
 
@@ -132,11 +133,11 @@ export const HANDLERS: Handlers = {
 };
 
 function entryFilter(query: z.output<(typeof OPERATIONS)['listEntries']['query']>): EntryFilter {
-  const { side, from, to, reference } = query;
+  const { side, from, to } = query;
   return {
     side,
     from: from === undefined ? undefined : parseInstant(from),
     to: to === undefined ? undefined : parseInstant(to),
-    reference,
+    noted: notedFilter(query),
   };
 }

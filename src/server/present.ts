@@ -8,6 +8,7 @@ import type {
   Store,
   Transaction,
 } from '../ledger/index.js';
+import { presentRemarks } from './remarks.js';
 
 /** The ledger's objects as the wire shows them: snake case, text amounts, ISO times. */
 
@@ -34,7 +35,7 @@ export function presentTransaction(store: Store, transaction: Transaction): Tran
   return {
     id,
     store_id: storeId(store),
-    reference: transaction.reference,
+    ...presentRemarks(transaction),
     idempotency_key: transaction.key,
     reversal_of: reversalOf === null ? null : formatId('transaction', reversalOf),
     entries: shown.map((entry) => entryBody(entry, id, createdAt)),
@@ -44,10 +45,9 @@ export function presentTransaction(store: Store, transaction: Transaction): Tran
 }
 
 /** What a plain transaction does not have, and does not show. */
-function extensionsOf({ metadata, holdId, operation, drawdowns }: Transaction, id: string) {
-  if (metadata === null && holdId === null && drawdowns.length === 0) return undefined;
+function extensionsOf({ holdId, operation, drawdowns }: Transaction, id: string) {
+  if (holdId === null && drawdowns.length === 0) return undefined;
   return {
-    ...(metadata === null ? {} : { metadata }),
     ...(holdId === null ? {} : { hold_id: formatId('hold', holdId) }),
     ...(operation === 'late_capture' ? { late: true } : {}),
     ...(drawdowns.length === 0
@@ -82,8 +82,7 @@ export function presentEntry(entry: HistoryEntry, expand = false): EntryBody {
   const transactionId = formatId('transaction', entry.transactionId);
   const body = entryBody(entry, transactionId, time(entry.createdAt));
   if (!expand) return body;
-  const { reference, metadata } = entry;
-  return { ...body, transaction: { reference, metadata } };
+  return { ...body, transaction: { ...presentRemarks(entry), metadata: entry.metadata } };
 }
 
 function entryBody(

@@ -47,8 +47,14 @@ export interface EntryFilter {
   /** From this instant on, and before that one. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
-  readonly reference?: string | undefined;
+  /** What its transaction notes, as it was written. */
+  readonly noted?: NotedFilter | undefined;
 }
+
+/** Metadata cannot be looked for. */
+export type NotedFilter = {
+  readonly [Field in keyof Omit<Remarks, 'metadata'>]?: Remarks[Field] | undefined;
+};
 
 export async function readAccount(db: Db, storeId: Uuid, id: Uuid): Promise<Account | undefined> {
   const sql = `${ACCOUNTS.select} where store_id = $1 and account_id = $2`;
@@ -75,13 +81,15 @@ export async function listEntries(
   db: Db,
   storeId: Uuid,
   accountId: Uuid,
-  { side, from, to, reference }: EntryFilter,
+  { side, from, to, noted = {} }: EntryFilter,
   page: Page<number>,
 ): Promise<Listed<HistoryEntry>> {
   const where = new Where(storeId, 'entries.store_id');
   where.add('seq is not null and account_id =', accountId);
   if (side !== undefined) where.add(side === 'debit' ? 'amount <' : 'amount >', 0);
-  if (reference !== undefined) where.add('reference =', reference);
+  for (const [field, value] of Object.entries(noted)) {
+    if (value !== undefined) where.add(`${REMARKS[field as keyof NotedFilter].name} =`, value);
+  }
   // A span of time is one of places; to look at each entry's time would be to read all later ones.
   const spans: string[] = [];
   for (const [name, instant, compared] of [

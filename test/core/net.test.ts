@@ -148,7 +148,7 @@ test('what was drawn by the former rule is put back as it was drawn', () => {
   life.transactions.push({
     id: ids(40),
     operation: 'post',
-    reference: 'order_0',
+    ...remarksOf({ reference: 'order_0' }),
     key: 'key_0',
     fingerprint: ids(71),
     reversalOf: null,
@@ -156,7 +156,6 @@ test('what was drawn by the former rule is put back as it was drawn', () => {
     entries: lines,
     drawdowns: [{ line: 0, grantId: G1, amount: 100n }],
     holdId: null,
-    metadata: null,
   });
   expect(life.reverse(1_000, ids(40)).kind).toBe('posted');
   expect(life.left(G1)).toEqual([100n]);

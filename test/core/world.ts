@@ -104,14 +104,13 @@ export function original(fields: Partial<Transaction>, ...lines: Partial<Entry>[
   return {
     id: ids(40),
     operation: 'credit',
-    reference: 'order_0',
+    ...remarksOf({ reference: 'order_0' }),
     key: 'key_0',
     fingerprint: ids(71),
     reversalOf: null,
     createdAt: 20,
     drawdowns: [],
     holdId: null,
-    metadata: null,
     entries: lines.map((line, index) => ({
       line: index,
       accountId: A,

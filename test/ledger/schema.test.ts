@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Column } from '../../src/store/columns.js';
 import type { Db } from '../../src/store/db.js';
+import * as rows from '../../src/store/rows.js';
+import { Table } from '../../src/store/table.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /**
@@ -59,6 +62,27 @@ onEngines((engine) => {
     database = await engine.create();
   });
   afterAll(() => database.drop());
+
+  test.each(Object.entries(rows).filter(([, table]) => table instanceof Table))(
+    '%s are described as they are stored',
+    async (_, described) => {
+      const { name, columns } = described as Table<object>;
+      const { rows: stored } = await database.engine.reader.query(
+        `select attname as name, format_type(atttypid, null) as type, attnotnull as "isRequired"
+         from pg_attribute where attrelid = format('tallystick.%I', $1::text)::regclass
+           and attnum > 0 and not attisdropped`,
+        [name],
+      );
+      for (const column of Object.values(columns) as Column<unknown>[]) {
+        const { type, isRequired } = stored.find((one) => one.name === column.name) ?? {};
+        expect(type.replace('timestamp with time zone', 'timestamptz')).toBe(column.type);
+        const mayBeNull = column.isOptional || column.type === 'jsonb';
+        // What is written later than its row is optional, and read by nobody before.
+        if (column.name !== 'void_transaction_id') expect(isRequired || mayBeNull).toBe(true);
+        if (column.isOptional) expect(isRequired).toBe(false);
+      }
+    },
+  );
 
   test('the migrations come to sql/schema.sql', async () => {
     const schema = await describeSchema(database.engine.reader);
