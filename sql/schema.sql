@@ -165,7 +165,7 @@ create table tallystick.stores (
   mode text not null,
   name text not null,
   redemption_id uuid not null,
-  schema integer not null default 10,
+  schema integer not null default 11,
   store_id uuid not null,
   constraint stores_check CHECK (((clock IS NULL) OR (mode = 'test'::text))),
   constraint stores_mode_check CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text]))),
@@ -175,6 +175,7 @@ create table tallystick.stores (
 
 create table tallystick.transactions (
   created_at timestamp(3) with time zone not null,
+  description text,
   fingerprint uuid not null,
   hold_id uuid,
   idempotency_key text not null,

@@ -49,9 +49,16 @@ export const createAccountBody = z.strictObject({
   ...grantTerms,
 });
 
+const DESCRIPTION_MAX = 500;
+const description = text(DESCRIPTION_MAX).meta({
+  description: 'What the movement is, for people to read.',
+  examples: ['Welcome bonus'],
+});
+
 export const movementBody = z.strictObject({
   amount,
   reference,
+  description: description.optional(),
   idempotency_key: idempotencyKey,
   metadata: metadata.optional(),
 });
@@ -84,6 +91,7 @@ export const listEntriesQuery = z.strictObject({
   from: instant.optional(),
   to: instant.optional(),
   reference: reference.optional(),
+  description: description.optional(),
   expand: z.literal('transaction').optional(),
 });
 export const balanceQuery = z.strictObject({ at: instant.optional() });
@@ -132,7 +140,11 @@ export const entry = z
     amount: z.string(),
     created_at: time,
     transaction: z
-      .object({ reference: z.string(), metadata: metadata.nullable() })
+      .object({
+        reference: z.string(),
+        description: z.string().optional(),
+        metadata: metadata.nullable(),
+      })
       .optional()
       .meta({ description: 'With expand=transaction.' }),
   })
@@ -143,6 +155,7 @@ export const transaction = z
     id: z.string().meta({ examples: ['cct_06BQkPqZ5dYvXoTt1n2x8X'] }),
     store_id: z.string(),
     reference: z.string(),
+    description: z.string().optional(),
     idempotency_key: z.string(),
     reversal_of: z.string().nullable(),
     entries: z.array(entry),

@@ -225,9 +225,14 @@ function formOf(command: Canonical, metadata: string): string {
     default: {
       const { kind, accountId, amount, remarks, terms } = command;
       const fields = [kind, accountId, amount.toString(), remarks.reference];
-      // Left out where there are none, so that plain movements have short forms.
-      if (terms === undefined && remarks.metadata === null) return JSON.stringify(fields);
-      return endingIn(metadata, [...fields, terms && termsForm(terms)]);
+      const { description } = remarks;
+      // Left out where there are none: plain movements have short forms, and those from before
+      // there were descriptions have the forms that they had.
+      if (terms === undefined && description === null && remarks.metadata === null) {
+        return JSON.stringify(fields);
+      }
+      const described = description === null ? [] : [description];
+      return endingIn(metadata, [...fields, terms && termsForm(terms), ...described]);
     }
   }
 }

@@ -204,7 +204,7 @@ const OBJECTS: { readonly [Type in EventType]?: string } = {
 function payload(type: EventType, transaction: Transaction, moved: Moved): object {
   const { account, net } = moved;
   const { balance, available } = amountsOf(moved);
-  const { reversalOf } = transaction;
+  const { reversalOf, description } = transaction;
   return {
     id: formatId('transaction', transaction.id),
     object: OBJECTS[type],
@@ -216,6 +216,7 @@ function payload(type: EventType, transaction: Transaction, moved: Moved): objec
     balance_after_minor_units: balance,
     available_after_minor_units: available,
     reference: transaction.reference,
+    ...(description === null ? {} : { description }),
     occurred_at: new Date(transaction.createdAt).toISOString(),
     ...(reversalOf === null
       ? {}

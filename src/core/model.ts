@@ -76,14 +76,15 @@ export type Operation =
 /** What callers note on a movement, which is kept on its transaction. */
 export interface Remarks {
   readonly reference: string;
+  readonly description: string | null;
   readonly metadata: Metadata | null;
 }
 
 /** A reference, and whatever else is noted. */
 export type Noted = Pick<Remarks, 'reference'> & Partial<Remarks>;
 
-export function remarksOf({ reference, metadata = null }: Noted): Remarks {
-  return { reference, metadata };
+export function remarksOf({ reference, description = null, metadata = null }: Noted): Remarks {
+  return { reference, description, metadata };
 }
 
 /** A transaction without its lines. */

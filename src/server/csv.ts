@@ -12,6 +12,7 @@ const COLUMNS = [
   'balance_after',
   'reference',
   'created_at',
+  'description',
 ];
 
 /**
@@ -55,6 +56,7 @@ function row(entry: HistoryEntry, pending: bigint): string {
     (entry.balanceAfter - pending).toString(),
     quoted(entry.reference),
     time(entry.createdAt),
+    quoted(entry.description ?? ''),
   ];
   return `${fields.join(',')}\r\n`;
 }

@@ -114,14 +114,17 @@ export const word = <Word extends string>(name: string) =>
   );
 
 /** Any text. */
-export function text(name: string): Column<string> {
+export const text = (name: string) => anyText<string>(name, false);
+export const optionalText = (name: string) => anyText<string | null>(name, true);
+
+function anyText<Value extends string | null>(name: string, isOptional: boolean): Column<Value> {
   return {
     name,
     type: 'text',
-    isOptional: false,
+    isOptional,
     array: textColumn,
     select: asItIs,
-    read: (selected) => selected as string,
+    read: (selected) => selected as Value,
   };
 }
 

@@ -24,6 +24,7 @@ import {
   optionalAmount,
   optionalCount,
   optionalInstant,
+  optionalText,
   optionalUuid,
   small,
   text,
@@ -37,6 +38,7 @@ import { type Columns, Table } from './table.js';
 /** What callers note on a movement; each but the metadata can be looked for. */
 export const REMARKS: Columns<Remarks> = {
   reference: text('reference'),
+  description: optionalText('description'),
   metadata: json<Metadata>('metadata'),
 };
 

@@ -498,6 +498,46 @@ onEngines((engine) => {
       }
     });
 
+    test('a description is kept, told, looked for, and part of the request', async () => {
+      const { id } = await api.open({ initial_balance: '10' });
+      const description = 'Ticket "7", =1';
+      for (const operation of ['creditAccount', 'debitAccount'] as const) {
+        const sent = movement('2', { description });
+        const made = expectStatus(await api.call(operation, { id, body: sent }), 201);
+        expect(made.description).toBe(description);
+        const read = await api.call('getTransaction', { id: made.id });
+        expect(expectStatus(read, 200).description).toBe(description);
+        const again = expectStatus(await api.call(operation, { id, body: sent }), 201);
+        expect(again).toEqual(made);
+        for (const other of [
+          { ...sent, description: 'other' },
+          movement('2', { ...sent, description: undefined }),
+        ]) {
+          expectProblem(await api.call(operation, { id, body: other }), 'idempotency_key_mismatch');
+        }
+      }
+      const told = async (query: Record<string, string>) => {
+        const all = { id, query: { expand: 'transaction', ...query } };
+        const { data } = expectStatus(await api.call('listEntries', all), 200);
+        return data.map((entry: { transaction: object }) => entry.transaction);
+      };
+      expect(await told({ description })).toMatchObject([{ description }, { description }]);
+      expect(await told({ description: 'Ticket' })).toEqual([]);
+      expect((await told({}))[2]).not.toHaveProperty('description');
+      const path = `/v1/customer-credits/accounts/${id}/entries`;
+      const csv = await api.send('GET', path, { headers: { accept: 'text/csv' } });
+      const lines = (csv.body as string).split('\r\n');
+      expect(lines[0]).toMatch(/,description$/);
+      expect(lines[1]).toMatch(/,"Ticket ""7"", =1"$/);
+      expect(lines[3]).toMatch(/,""$/);
+      for (const wrong of ['', 'x'.repeat(501), 7]) {
+        const body = movement('1', { description: wrong });
+        expectProblem(await api.call('debitAccount', { id, body }), 'validation_error');
+      }
+      const longest = movement('1', { description: 'x'.repeat(500) });
+      expectStatus(await api.call('debitAccount', { id, body: longest }), 201);
+    });
+
     test('entries are filtered, expanded and exported', async () => {
       const { id } = await api.open({ initial_balance: '10' });
       await api.debit(id, '1', uniqueName('key'), '=cmd|"x"');

@@ -87,6 +87,18 @@ const FORMS: readonly [name: string, Printed, form: string, print: string][] = [
     '3b63939d-698b-1353-62bc-7bf87b26943a',
   ],
   [
+    'a debit with a description',
+    debitCommand({ ...movement, description: 'Ticket 7' }),
+    `["debit","${A}","10","order_1",null,"Ticket 7",null]`,
+    '194826d2-3726-bfca-30e8-c30ee62566ab',
+  ],
+  [
+    'a credit with all that it can have',
+    creditCommand({ ...movement, terms, description: 'null', metadata: { a: '1' } }),
+    `["credit","${A}","10","order_1",{"priority":50,"category":"paid","expiresAt":1893456000000},"null",{"a":"1"}]`,
+    'e8e10ff2-4310-7537-613b-356239fc6c24',
+  ],
+  [
     'a post',
     postCommand(posted),
     `["post","order_1",[["${A}","-10"],["${B}","10"]],null]`,

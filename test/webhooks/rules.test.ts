@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CREEM_EVENTS, deriveEvents, type Happening, OWN_EVENTS } from '../../src/core/events.js';
-import type { Account, Store, Transaction } from '../../src/core/model.js';
+import { type Account, remarksOf, type Store, type Transaction } from '../../src/core/model.js';
 import { CourierQueue } from '../../src/ledger/courier-queue.js';
 import { readDeliverySettings } from '../../src/ledger/delivery-settings.js';
 import { newEventId, newId } from '../../src/ledger/ids.js';
@@ -46,14 +46,13 @@ function posted(
   const transaction: Transaction = {
     id: newId(),
     operation,
-    reference: 'ref',
+    ...remarksOf({ reference: 'ref' }),
     key: 'key',
     fingerprint: newId(),
     reversalOf: operation === 'reverse' ? newId() : null,
     createdAt: 1_789_430_400_456,
     drawdowns: [],
     holdId: null,
-    metadata: null,
     entries: lines.map(([{ id }, amount, seq, balanceAfter], line) => ({
       line,
       accountId: id,
@@ -84,6 +83,14 @@ describe('derived events', () => {
       ['credits.consumed', { amount_minor_units: '3', balance_after_minor_units: '7' }],
       ['credits.granted', { amount_minor_units: '3', balance_after_minor_units: '9' }],
     ]);
+  });
+
+  test('tell what a movement says of itself, where it does', () => {
+    const plain = posted('debit', [[a, -1n, 3, 7n]]) as Extract<Happening, { kind: 'posted' }>;
+    const described = { ...plain, transaction: { ...plain.transaction, description: 'Ticket 7' } };
+    const [silent, told] = derive([plain, described]).map(({ body }) => JSON.parse(body).object);
+    expect(silent).not.toHaveProperty('description');
+    expect(told).toHaveProperty('description', 'Ticket 7');
   });
 
   test('tell nothing of an account whose net is zero', () => {

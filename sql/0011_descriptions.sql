@@ -1,0 +1,2 @@
+-- What callers say of a credit or a debit, for people.
+alter table tallystick.transactions add column description text;
