@@ -132,6 +132,21 @@ test('lines are short, but for text that cannot be broken', () => {
   expect(long).toEqual([]);
 });
 
+test('only what is at home in store/ says where a transaction begins and ends', () => {
+  const said = SOURCES.filter(({ file }) => !file.startsWith('src/store/')).flatMap((source) => {
+    const found: string[] = [];
+    const visit = (node: ts.Node): void => {
+      const text = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) ? node.text : '';
+      if (/^\s*(begin|commit|rollback|savepoint)\b/i.test(text))
+        found.push(`${source.file}: ${text}`);
+      ts.forEachChild(node, visit);
+    };
+    visit(source.tree);
+    return found;
+  });
+  expect(said).toEqual([]);
+});
+
 test('any is at home in the database port alone', () => {
   const found = SOURCES.filter(({ file }) => file !== 'src/store/db.ts').flatMap((source) => {
     const uses: string[] = [];

@@ -25,8 +25,8 @@ export type Answers<Sent extends Flight> = {
 };
 
 /**
- * A connection of one's own: what is sent on it runs in order, in one session. Where transactions
- * begin and end is said here alone, so that work on a lane need not know whose transaction it is in.
+ * A connection of one's own: what is sent on it runs in order, in one session. How transactions
+ * begin and end is said here alone, so that work on a lane need not know whose transaction it is.
  */
 export class Lane implements Db {
   /**

@@ -33,7 +33,7 @@ import {
 } from './columns.js';
 import { type Columns, Table } from './table.js';
 
-/** The rows of the ledger's tables: a new field of one is a new line here, and nowhere else in SQL. */
+/** The rows of the ledger's tables: a new field is a new line here, and nothing else in SQL. */
 
 /** What callers note on a movement; each but the metadata can be looked for. */
 export const REMARKS: Columns<Remarks> = {

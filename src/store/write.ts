@@ -54,7 +54,7 @@ const KINDS = {
 type Kind = keyof typeof KINDS;
 type RowOf<K extends Kind> = Parameters<(typeof KINDS)[K]>[1][number];
 
-/** What is to be written: of each kind its rows, by what tells them apart, each once and as newest. */
+/** What is to be written: the rows of each kind, by what tells them apart, as they are by now. */
 export class Writes {
   readonly #rows = new Map<Kind, Map<unknown, object>>();
 
