@@ -57,14 +57,14 @@ const INSTANT: PlainKind<number> = {
 };
 
 function plain<Value>(name: string, kind: PlainKind<Value>): Column<Value> {
-  const { type, send, select } = kind;
+  const { type, send, select, read } = kind;
   return {
     name,
     type,
     isOptional: false,
     array: (rows, value) => plainColumn(rows, (row) => send(value(row))),
     select,
-    read: (selected) => kind.read(selected as never),
+    read: read as (selected: unknown) => Value,
   };
 }
 

@@ -51,7 +51,7 @@ export class Table<Row extends object> {
   read(selected: Selected): Row {
     // The fields are there beforehand, for an object that grows is slow.
     const row = { ...this.#blank };
-    for (const [field, column] of this.#fields) row[field] = column.read(selected[column.name]);
+    for (const [field, { name, read }] of this.#fields) row[field] = read(selected[name]);
     return row as Row;
   }
 
