@@ -13,7 +13,8 @@ import {
   isTimeout,
   isUniqueViolation,
 } from '../store/sqlstate.js';
-import { type Busy, commitBatch, type Outcome, UncertainError } from './commit.js';
+import { commitBatch, UncertainError } from './commit.js';
+import type { Busy, Outcome } from './outcome.js';
 import type { Pending } from './pending.js';
 import type { WriteHealth } from './write-health.js';
 

@@ -4,7 +4,7 @@ import type { Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
 import type { Engine } from '../store/db.js';
 import { BatchRunner, type SetAside, UNAVAILABLE } from './batch-runner.js';
-import type { Outcome } from './commit.js';
+import type { Outcome } from './outcome.js';
 import { Pending, type PendingFields } from './pending.js';
 import { isDivisible, partitionOf, StoreQueue } from './store-queue.js';
 import { WaitingLine } from './waiting-line.js';

@@ -1,9 +1,9 @@
 import type { Uuid } from '../core/id.js';
 import type { Db } from '../store/db.js';
 import type { AddressGuard } from './address.js';
+import type { AttemptCounts } from './attempted.js';
 import type { DeliverySettings } from './delivery-settings.js';
 import type { DeliveryLog } from './endpoint-health.js';
-import type { AttemptCounts } from './outcome.js';
 import type { Pace } from './pace.js';
 import type { SecretKeys } from './secrets.js';
 

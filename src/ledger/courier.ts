@@ -3,20 +3,20 @@ import type { Uuid } from '../core/id.js';
 import { timeOf } from '../core/id.js';
 import { type Endpoint, readEndpoint } from '../store/endpoints.js';
 import {
+  type Attempted,
   type DueEvent,
-  type Result,
   readDue,
   readFresh,
   settleDue,
   settleFresh,
 } from '../store/outbox.js';
 import { attempt } from './attempt.js';
+import { attemptedOf, isGone } from './attempted.js';
 import { Connections } from './connections.js';
 import type { CourierParts } from './courier-parts.js';
 import { CourierQueue } from './courier-queue.js';
 import { EndpointHealth } from './endpoint-health.js';
 import { Lease } from './lease.js';
-import { isGone, resultOf } from './outcome.js';
 import { PACE_WINDOW_MS, PACED_ATTEMPTS } from './pace.js';
 import { SecretError, type SigningSecrets } from './secrets.js';
 import { signedHeaders } from './signature.js';
@@ -46,7 +46,7 @@ export class Courier {
   #endpoint: Endpoint;
   #secrets: SigningSecrets | undefined;
   #inFlight = 0;
-  #results: { event: DueEvent; result: Result }[] = [];
+  #results: { event: DueEvent; result: Attempted }[] = [];
   #gone = false;
   #stopped = false;
   #lookedForDueAt = Number.NEGATIVE_INFINITY;
@@ -227,7 +227,7 @@ export class Courier {
     // An attempt that was cut short by the end of this process is nobody's failure.
     if (!this.#stopping.signal.aborted) {
       const { schedule } = settings;
-      const result = resultOf(event, answered, schedule, this.#parts.random());
+      const result = attemptedOf(event, answered, schedule, this.#parts.random());
       this.#results.push({ event, result });
       this.#parts.counts[result.status === 'delivered' ? 'success' : 'failure']++;
       if (isGone(result)) this.#gone = true;
@@ -277,7 +277,7 @@ function isRipe({ eventId }: DueEvent, wait: number): boolean {
   return timeOf(eventId) + wait <= Date.now();
 }
 
-function resultIn({ result }: { result: Result }): Result {
+function resultIn({ result }: { result: Attempted }): Attempted {
   return result;
 }
 

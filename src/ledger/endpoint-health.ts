@@ -1,6 +1,6 @@
 import type { Db } from '../store/db.js';
 import { disableEndpoint, type Endpoint, markFailing } from '../store/endpoints.js';
-import type { Result } from '../store/outbox.js';
+import type { Attempted } from '../store/outbox.js';
 
 export interface DeliveryLog {
   warn(fields: object, message: string): void;
@@ -32,7 +32,7 @@ export class EndpointHealth {
    * One failure is nothing; several in a row, or again after a wait, are a failing endpoint. It
    * is written only where it changes.
    */
-  async note(endpoint: Endpoint, results: readonly Result[]): Promise<Endpoint> {
+  async note(endpoint: Endpoint, results: readonly Attempted[]): Promise<Endpoint> {
     const works = results.some(({ status }) => status === 'delivered');
     this.#failures = works ? 0 : this.#failures + results.length;
     const fails =

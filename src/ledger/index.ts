@@ -33,7 +33,6 @@ export {
 export { openPostgres, type PoolerMode, type PostgresOptions } from '../store/postgres.js';
 export { isLost, isUnavailable } from '../store/sqlstate.js';
 export { AddressGuard } from './address.js';
-export type { Outcome } from './commit.js';
 export { Deliverer } from './deliver.js';
 export {
   type DeliverySettings,
@@ -64,6 +63,7 @@ export {
 } from './ledger.js';
 export { invalidCursor } from './lookup.js';
 export { exportLedger, importLedger, type MovedRows, MoveError } from './move.js';
+export type { Outcome } from './outcome.js';
 export { Pace } from './pace.js';
 export * from './requests.js';
 export { inspectSecrets, resealSecrets, type SecretForms } from './reseal.js';

@@ -20,9 +20,9 @@ import {
 } from '../store/read.js';
 import { AddressGuard } from './address.js';
 import { Batcher } from './batcher.js';
-import type { Outcome } from './commit.js';
 import { FundReads } from './fund-reads.js';
 import { checkCursors, found, invalidCursor, NO_ACCOUNT, NO_TRANSACTION } from './lookup.js';
+import type { Outcome } from './outcome.js';
 import { ReadShares } from './read-shares.js';
 import {
   creditCommand,

@@ -2,7 +2,7 @@ import type { Command } from '../core/command.js';
 import type { Refusal } from '../core/errors.js';
 import type { Uuid } from '../core/id.js';
 import type { Store } from '../core/model.js';
-import type { Busy, Outcome } from './commit.js';
+import type { Busy, Outcome } from './outcome.js';
 
 /** Where commands wait, which tells their caller what went wrong where they wait too long. */
 export type Whereabouts = 'queue' | 'flight' | 'line';

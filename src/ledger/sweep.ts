@@ -3,9 +3,9 @@ import type { Uuid } from '../core/id.js';
 import type { Store, Transaction } from '../core/model.js';
 import { findDueAccounts, readClockOf } from '../store/clock.js';
 import { listStores } from '../store/directory.js';
-import type { Outcome } from './commit.js';
 import type { Ledger } from './ledger.js';
 import { SETTLED_MAX } from './load-funds.js';
+import type { Outcome } from './outcome.js';
 
 /**
  * Carries out what falls due while nobody asks: holds and grants that end, and the announcement

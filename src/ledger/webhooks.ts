@@ -23,10 +23,10 @@ import {
 } from '../store/endpoints.js';
 import { addToOutbox, type DueEvent, readFresh, settleFresh } from '../store/outbox.js';
 import type { AddressGuard } from './address.js';
+import type { AttemptCounts } from './attempted.js';
 import { EndpointSecrets } from './endpoint-secrets.js';
 import { newEventId, newId } from './ids.js';
 import { invalidCursor } from './lookup.js';
-import type { AttemptCounts } from './outcome.js';
 import type { SecretKeys, SigningSecrets } from './secrets.js';
 import { storable } from './storable.js';
 import {

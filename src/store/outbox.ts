@@ -33,7 +33,7 @@ export interface Attempt {
 }
 
 /** What an attempt came to. */
-export interface Result {
+export interface Attempted {
   readonly eventId: Uuid;
   readonly status: 'delivered' | 'retrying' | 'failed';
   readonly tries: number;
@@ -98,7 +98,7 @@ export async function settleFresh(
   db: Db,
   storeId: Uuid,
   endpointId: Uuid,
-  results: readonly Result[],
+  results: readonly Attempted[],
 ): Promise<void> {
   await db.query(
     `with moved as (
@@ -121,7 +121,7 @@ export async function settleDue(
   db: Db,
   storeId: Uuid,
   endpointId: Uuid,
-  results: readonly Result[],
+  results: readonly Attempted[],
 ): Promise<void> {
   await db.query(
     `update tallystick.deliveries d
@@ -142,7 +142,7 @@ const RESULTS = `unnest($3::uuid[], $4::text[], $5::smallint[], $6::jsonb[], $7:
 const MOMENT = "(select now() at time zone 'UTC' as utc) as moment";
 const DUE_AT = "(moment.utc + delay * interval '1 millisecond') at time zone 'UTC'";
 
-function settleValues(storeId: Uuid, endpointId: Uuid, results: readonly Result[]): unknown[] {
+function settleValues(storeId: Uuid, endpointId: Uuid, results: readonly Attempted[]): unknown[] {
   return [
     storeId,
     endpointId,

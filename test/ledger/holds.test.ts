@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Outcome } from '../../src/ledger/commit.js';
 import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
+import type { Outcome } from '../../src/ledger/outcome.js';
 import { captureCommand, holdCommand, releaseCommand } from '../../src/ledger/requests.js';
 import { onEngine, onEngines, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { expectSound } from '../harness/verify.js';

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Outcome } from '../../src/ledger/commit.js';
 import {
   ensureKey,
   generateKey,
@@ -9,6 +8,7 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
+import type { Outcome } from '../../src/ledger/outcome.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
 import { readGrant, readVoids } from '../../src/store/read-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';

@@ -2,20 +2,20 @@ import { expect, test } from 'vitest';
 import { EndpointHealth } from '../../src/ledger/endpoint-health.js';
 import { newId } from '../../src/ledger/ids.js';
 import type { Endpoint } from '../../src/store/endpoints.js';
-import type { Result } from '../../src/store/outbox.js';
+import type { Attempted } from '../../src/store/outbox.js';
 
 /** When an endpoint is shown as failing. */
 
 const ENDPOINT = { storeId: newId(), id: newId(), url: 'https://a.example/', failingSince: null };
 
 /** Notes results one at a time, and tells after how many its owner is shown a failing endpoint. */
-async function failures(results: readonly Partial<Result>[]): Promise<number | undefined> {
+async function failures(results: readonly Partial<Attempted>[]): Promise<number | undefined> {
   let sent = 0;
   const db = { query: async () => ({ rows: [{ sent: ++sent }] }) };
   const health = new EndpointHealth(db, { warn: () => {} });
   let endpoint = ENDPOINT as unknown as Endpoint;
   for (const [index, result] of results.entries()) {
-    endpoint = await health.note(endpoint, [result as Result]);
+    endpoint = await health.note(endpoint, [result as Attempted]);
     if (endpoint.failingSince === null) continue;
     expect(sent).toBe(1);
     return index + 1;

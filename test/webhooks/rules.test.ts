@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { CREEM_EVENTS, deriveEvents, type Happening, OWN_EVENTS } from '../../src/core/events.js';
 import { type Account, remarksOf, type Store, type Transaction } from '../../src/core/model.js';
+import { attemptedOf } from '../../src/ledger/attempted.js';
 import { CourierQueue } from '../../src/ledger/courier-queue.js';
 import { readDeliverySettings } from '../../src/ledger/delivery-settings.js';
 import { newEventId, newId } from '../../src/ledger/ids.js';
-import { resultOf } from '../../src/ledger/outcome.js';
 import { BUSY_COMMANDS_PER_S, Pace } from '../../src/ledger/pace.js';
 import type { DueEvent } from '../../src/store/outbox.js';
 
@@ -149,15 +149,15 @@ describe('the schedule', () => {
     [null, 2, 'failed', null],
     [410, 0, 'failed', null],
   ])('%s after %s tries: %s', (status, tries, expected, delay) => {
-    const result = resultOf(event(tries), answered(status), schedule, 0.5);
+    const result = attemptedOf(event(tries), answered(status), schedule, 0.5);
     expect(result).toMatchObject({ status: expected, delay, tries: tries + 1 });
   });
 
   test('jitters by a tenth and honours Retry-After where it is longer', () => {
-    expect(resultOf(event(0), answered(500), schedule, 0).delay).toBe(27_000);
-    expect(resultOf(event(0), answered(500), schedule, 1).delay).toBe(33_000);
-    expect(resultOf(event(0), answered(503, 90_000), schedule, 0.5).delay).toBe(90_000);
-    expect(resultOf(event(0), answered(503, 10), schedule, 0.5).delay).toBe(30_000);
+    expect(attemptedOf(event(0), answered(500), schedule, 0).delay).toBe(27_000);
+    expect(attemptedOf(event(0), answered(500), schedule, 1).delay).toBe(33_000);
+    expect(attemptedOf(event(0), answered(503, 90_000), schedule, 0.5).delay).toBe(90_000);
+    expect(attemptedOf(event(0), answered(503, 10), schedule, 0.5).delay).toBe(30_000);
   });
 
   test.each([
