@@ -115,6 +115,11 @@ test('core and ledger know no field of the wire', () => {
   expect(found).toEqual([]);
 });
 
+test('that there is no such thing in a store is said in one place', () => {
+  const said = SOURCES.filter(({ text }) => /There is no such (?!route)/.test(text));
+  expect(said.map(({ file }) => file)).toEqual(['src/core/errors.ts']);
+});
+
 test('files and functions are short', () => {
   const long: string[] = [];
   for (const { file, text, tree } of SOURCES) {
