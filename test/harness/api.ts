@@ -85,9 +85,8 @@ export class Api {
       expectField(name, sent.body, error);
     }
     if (name === 'batch' && answer.status === row.status) {
-      const { operations } = sent.body as { operations: unknown[] };
       for (const [index, { error }] of answer.body.results.entries()) {
-        if (error !== undefined) expectFieldInBulk(operations[index], error);
+        if (error !== undefined) expectFieldInBulk(sent.body, index, error);
       }
     }
     return answer;

@@ -18,6 +18,8 @@ interface Json {
 
 const OPTIONS = new Map(batchOperation.options.map((option) => [option.shape.op.value, option]));
 
+const SHAPES = new Map<z.ZodType, Json | undefined>();
+
 /**
  * A refusal blames a field that the request of the operation can have, or none. Only a field that
  * is refused for not being one has to be named although it is not.
@@ -31,17 +33,17 @@ export function expectField(name: OperationName, body: unknown, told: Told): voi
     const isKnown = isField(query, param) || isField(schema, param);
     expect(isKnown, `${name} has a field ${param}, which ${told.code} blames`).toBe(true);
   } else if (inBulk[2] !== undefined) {
-    const sent = (body as { operations: unknown[] }).operations[Number(inBulk[1])];
-    expectFieldInBulk(sent, { ...told, param: inBulk[2] });
+    expectFieldInBulk(body, Number(inBulk[1]), { ...told, param: inBulk[2] });
   }
 }
 
-/** The same of one operation of a bulk request. */
-export function expectFieldInBulk(sent: unknown, told: Told): void {
+/** The same of one operation of a bulk request. @param body as text, or what it is made of. */
+export function expectFieldInBulk(body: unknown, index: number, told: Told): void {
   const { param } = told;
   if (param === null || isRefusedAsUnknown(told)) return;
-  const { op } = (sent ?? {}) as { op?: never };
-  const option = OPTIONS.get(op!);
+  const { operations } = typeof body === 'string' ? JSON.parse(body) : body;
+  const op = operations[index]?.op;
+  const option = OPTIONS.get(op);
   const isKnown = option === undefined ? param === 'op' : isField(option, param);
   expect(isKnown, `the operation ${op} has a field ${param}, which ${told.code} blames`).toBe(true);
 }
@@ -51,7 +53,11 @@ function isRefusedAsUnknown({ code, message }: Told): boolean {
 }
 
 function isField(schema: z.ZodType, path: string): boolean {
-  let at = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json | undefined;
+  let at = SHAPES.get(schema);
+  if (at === undefined) {
+    at = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
+    SHAPES.set(schema, at);
+  }
   for (const step of path.split(/\.|(?=\[)/)) {
     // Metadata has whatever names its caller gave it, dots and all.
     if (at?.propertyNames !== undefined) return true;
