@@ -92,6 +92,34 @@ test('what a comment cites of the contract is in docs/contract.md', () => {
   expect(cited.filter(({ place }) => !known.has(place))).toEqual([]);
 });
 
+test('core and ledger know no field of the wire', () => {
+  const named = read('openapi.json').matchAll(/"([a-z]+(?:_[a-z]+)+)": \{|"name": "(\w+_\w+)"/g);
+  const fields = new Set([...named].map(([, property, parameter]) => property ?? parameter!));
+  expect([...fields]).toEqual(expect.arrayContaining(['account_id', 'starting_after']));
+  // The reference and the key of a seed are stored, and for ever what they are.
+  fields.delete('initial_balance');
+  const rooms = SOURCES.filter(({ file }) => /^src\/(core|ledger)\//.test(file));
+  const found = rooms
+    // Events are built where they happen, in the words in which they are told.
+    .filter(({ file }) => file !== 'src/core/events.ts')
+    .flatMap(({ file, tree }) => {
+      const words: string[] = [];
+      const visit = (node: ts.Node): void => {
+        const isText = ts.isStringLiteralLike(node) || ts.isTemplateLiteralToken(node);
+        if (isText) words.push(...(node.text.match(/[a-z]+(?:_[a-z]+)+/g) ?? []));
+        ts.forEachChild(node, visit);
+      };
+      visit(tree);
+      return words.filter((word) => fields.has(word)).map((word) => `${file} names ${word}`);
+    });
+  expect(found).toEqual([]);
+});
+
+test('that there is no such thing in a store is said in one place', () => {
+  const said = SOURCES.filter(({ text }) => /There is no such (?!route)/.test(text));
+  expect(said.map(({ file }) => file)).toEqual(['src/core/errors.ts']);
+});
+
 test('files and functions are short', () => {
   const long: string[] = [];
   for (const { file, text, tree } of SOURCES) {

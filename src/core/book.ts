@@ -1,5 +1,5 @@
 import { AMOUNT_MAX } from './amount.js';
-import { type Refusal, refuse } from './errors.js';
+import { type Blamed, type Refusal, refuse } from './errors.js';
 import { type Funds, takeFrom, usableParts } from './funds.js';
 import type { Uuid } from './id.js';
 import { fundsOf, takeableOf } from './kept.js';
@@ -106,7 +106,7 @@ class Booking {
     }
     const balance = account.balance + amount;
     // A debit that is not covered comes first in the table of errors, and later in the order.
-    if (balance > AMOUNT_MAX) this.#excess ??= tooLarge();
+    if (balance > AMOUNT_MAX) this.#excess ??= tooLarge(amountOf(line));
     const refusal = this.#fund(line, account, posting);
     if (refusal !== undefined) return refusal;
     // Funding may have changed the account's number of open grants.
@@ -121,7 +121,7 @@ class Booking {
   #fund(line: number, account: Account, { amount, parts }: Posting): Refusal | undefined {
     if (!hasParts(account) && parts === undefined) {
       return amount < 0n && account.balance + amount < 0n
-        ? uncovered(-amount, account.balance)
+        ? uncovered(-amount, account.balance, amountOf(line))
         : undefined;
     }
     if (parts !== undefined) {
@@ -140,7 +140,7 @@ class Booking {
     // The credits are in the balance, and what they pay is not there to be drawn a second time.
     const funds = this.#funds({ ...account, balance: account.balance - paid });
     const available = takeableOf(this.#state, funds, this.#createdAt);
-    if (available < needed) return uncovered(-amount, available + paid);
+    if (available < needed) return uncovered(-amount, available + paid, amountOf(line));
     const usable = usableParts(funds, this.#createdAt);
     for (const part of takeFrom(usable, needed)) this.#draw(line, part);
     return undefined;
@@ -195,14 +195,18 @@ function compareDrawdowns(a: Drawdown, b: Drawdown): number {
   return a.line - b.line || (a.grantId < b.grantId ? -1 : 1);
 }
 
-export function uncovered(needed: bigint, available: bigint): Refusal {
+function amountOf(posting: number): Blamed {
+  return { of: 'amount', posting };
+}
+
+export function uncovered(needed: bigint, available: bigint, blamed: Blamed): Refusal {
   const message =
     `Insufficient balance: ${needed} needed, ${available} available. ` +
     'Credit the account, then try again with the same key.';
-  return refuse('insufficient_balance', message, 'amount');
+  return refuse('insufficient_balance', message, blamed);
 }
 
-function tooLarge(): Refusal {
+function tooLarge(blamed: Blamed): Refusal {
   const message = `The balance would exceed ${AMOUNT_MAX}, the most an account can hold.`;
-  return refuse('balance_limit_exceeded', message, 'amount');
+  return refuse('balance_limit_exceeded', message, blamed);
 }

@@ -1,6 +1,6 @@
 import { book, type Draft } from './book.js';
 import type { Prints } from './command.js';
-import { type Refusal, refuse } from './errors.js';
+import { type Blamed, notFound, type Refusal, refuse } from './errors.js';
 import type { Uuid } from './id.js';
 import type { Posting } from './model.js';
 import type { Decision, KeyHolder, State } from './state.js';
@@ -10,12 +10,11 @@ import type { Decision, KeyHolder, State } from './state.js';
 export function missingAccount(
   state: State,
   accountIds: readonly Uuid[],
-  param?: (index: number) => string,
+  blamed?: (index: number) => Blamed,
 ): Decision | undefined {
   const index = accountIds.findIndex((id) => !state.accounts.has(id));
   if (index < 0) return undefined;
-  const message = 'There is no such account in this store. Check the account id.';
-  return refused(refuse('account_not_found', message, param?.(index)));
+  return refused(notFound('account', blamed?.(index)));
 }
 
 /** A key that is held already answers with its transaction, whatever has happened since. */
@@ -35,7 +34,7 @@ export function replay(
 export function mismatch(): Decision {
   const message =
     'This idempotency key was used with a different request. Send the original request, or use a new key.';
-  return refused(refuse('idempotency_key_mismatch', message, 'idempotency_key'));
+  return refused(refuse('idempotency_key_mismatch', message, 'key'));
 }
 
 export function unusable(
@@ -59,7 +58,7 @@ export function unbalanced(postings: readonly Posting[]): Decision | undefined {
   if (sum === 0n) return undefined;
   const debits = postings.reduce((total, { amount }) => (amount < 0n ? total - amount : total), 0n);
   const message = `Debits (${debits}) and credits (${debits + sum}) must be equal.`;
-  return refused(refuse('unbalanced_transaction', message, 'entries'));
+  return refused(refuse('unbalanced_transaction', message, 'postings'));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { draftOf, uncovered } from './book.js';
 import { mismatch, missingAccount, posted, refused, replay, unusable } from './checks.js';
 import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
-import { type Refusal, refuse } from './errors.js';
+import { notFound, type Refusal, refuse } from './errors.js';
 import { leaveOf, OPEN_HOLDS_MAX, sumOf, takeFrom, usableParts } from './funds.js';
 import { endedHold, fundsOf, takeableOf } from './kept.js';
 import type { Account, Hold, Part } from './model.js';
@@ -23,7 +23,7 @@ export function decideHold(state: State, command: HoldCommand): Decision {
   const now = instantOf(state, account);
   const funds = fundsOf(state, account, now);
   const available = takeableOf(state, funds, now);
-  if (available < amount) return refused(uncovered(amount, available));
+  if (available < amount) return refused(uncovered(amount, available, 'amount'));
   if (account.openHolds >= OPEN_HOLDS_MAX) return refused(tooManyHolds());
   const hold: Hold = {
     id,
@@ -66,7 +66,7 @@ export function decideCapture(state: State, command: CaptureCommand): Decision {
   const parts = [...ownParts, ...extraParts];
   const amount = sumOf(parts);
   if (amount === 0n || (amount < wanted && command.overage === 'refuse')) {
-    return refused(uncovered(wanted, amount));
+    return refused(uncovered(wanted, amount, 'amount'));
   }
   const kept = afterCapture(found, amount, command.final, now);
   const decision = posted(
@@ -167,8 +167,7 @@ function findHold(
   const hold = state.holds.get(accountId)?.get(holdId);
   const account = state.accounts.get(accountId);
   if (hold !== undefined && account !== undefined) return { hold, account };
-  const message = "There is no such hold in this store. Check the hold's id.";
-  return refused(refuse('hold_not_found', message));
+  return refused(notFound('hold'));
 }
 
 function tooManyHolds(): Refusal {

@@ -1,7 +1,7 @@
 import { draftOf } from './book.js';
 import { missingAccount, posted, refused, replayOrOwn, unusable } from './checks.js';
 import { keyOf, type ReverseCommand } from './command.js';
-import { refuse } from './errors.js';
+import { notFound, refuse } from './errors.js';
 import { freeOf, freeOfPool } from './funds.js';
 import type { Uuid } from './id.js';
 import type { Account, Entry, Grant, Part, Posting, Transaction } from './model.js';
@@ -17,8 +17,7 @@ export function decideReverse(state: State, command: ReverseCommand): Decision {
   const touches = original?.entries.some((entry) => entry.accountId === command.accountId);
   if (original === undefined || (command.accountId !== undefined && !touches)) {
     const where = command.accountId === undefined ? 'in this store' : 'on this account';
-    const message = `There is no such transaction ${where}. Check the transaction's id.`;
-    return refused(refuse('transaction_not_found', message, 'transaction_id'));
+    return refused(notFound('transaction', 'original', where));
   }
   const key = keyOf(command)!;
   const existing = state.keys.get(key);
@@ -26,7 +25,7 @@ export function decideReverse(state: State, command: ReverseCommand): Decision {
   if (IRREVERSIBLE.has(original.operation)) {
     const message =
       'Reversals, expiries and voids cannot be reversed. Post the movement anew as a transaction.';
-    return refused(refuse('transaction_not_reversible', message, 'transaction_id'));
+    return refused(refuse('transaction_not_reversible', message, 'original'));
   }
   const postings = original.entries.map((entry) => reversed(state, original, entry));
   const draft = draftOf(
@@ -96,7 +95,7 @@ function shortOf(
     const free = grantId === null ? freeOfPool(account) : freeOfGrant(grants?.get(grantId));
     if (amount <= 0n || amount <= free) continue;
     const message = `Insufficient balance: ${amount} to take back, ${free} of it left unused.`;
-    return refused(refuse('insufficient_balance', message, 'transaction_id'));
+    return refused(refuse('insufficient_balance', message, 'original'));
   }
   return undefined;
 }

@@ -13,7 +13,7 @@ import {
 } from './command.js';
 import { decideCapture, decideExtend, decideHold, decideRelease } from './decide-holds.js';
 import { decideReverse } from './decide-reverse.js';
-import { refuse } from './errors.js';
+import { notFound, refuse } from './errors.js';
 import { endOf, OPEN_GRANTS_MAX } from './funds.js';
 import { fundsOf } from './kept.js';
 import type { Account, Grant, Posting } from './model.js';
@@ -129,13 +129,13 @@ function postAndGrant(state: State, draft: Draft, terms: GrantTerms | undefined)
   // Credits cannot have counted before they were there: the history says that they did not.
   if (effectiveAt < createdAt) {
     const message =
-      `effective_at must not be before now, which is ${new Date(createdAt).toISOString()}. ` +
-      'Leave it out for credits that count at once.';
-    return refused(refuse('validation_error', message, 'effective_at'));
+      `Credits cannot begin to count before now, which is ${new Date(createdAt).toISOString()}. ` +
+      'Leave their beginning out where they are to count at once.';
+    return refused(refuse('validation_error', message, 'start'));
   }
   if (terms.expiresAt !== null && terms.expiresAt <= Math.max(createdAt, effectiveAt)) {
-    const message = 'expires_at must be in the future, and after effective_at. Send a later time.';
-    return refused(refuse('validation_error', message, 'expires_at'));
+    const message = 'Credits must expire in the future, and after they begin. Send a later time.';
+    return refused(refuse('validation_error', message, 'expiry'));
   }
   const { accountId, amount } = draft.postings[0]!;
   if (changes.accounts.some(({ openGrants }) => openGrants >= OPEN_GRANTS_MAX)) {
@@ -172,7 +172,7 @@ function decidePost(state: State, command: PostCommand): Decision {
   const { postings } = command;
   const accountIds = postings.map((posting) => posting.accountId);
   return (
-    missingAccount(state, accountIds, (index) => `entries[${index}].account_id`) ??
+    missingAccount(state, accountIds, (posting) => ({ of: 'account', posting })) ??
     replay(state, command) ??
     unusable(state, postings) ??
     unbalanced(postings) ??
@@ -227,8 +227,7 @@ function decideVoid(state: State, { accountId = '', grantId }: VoidCommand): Dec
   const grant = state.grants.get(accountId)?.get(grantId);
   const account = state.accounts.get(accountId);
   if (grant === undefined || account === undefined) {
-    const message = "There is no such grant in this store. Check the grant's id.";
-    return refused(refuse('grant_not_found', message));
+    return refused(notFound('grant'));
   }
   if (grant.voidedAt !== null) return { kind: 'grant', grant, changes: NO_CHANGES };
   if (account.status === 'closed') return unusable(state, [{ accountId }])!;

@@ -105,9 +105,28 @@ export interface Refusal {
   readonly code: ErrorCode;
   /** Written for the caller: what happened and what to do next. */
   readonly message: string;
-  /** The field of the request that is to blame. */
-  readonly param?: string;
+  /** What of the request is to blame; what its field is called is for who read the request. */
+  readonly blamed?: Blamed;
 }
+
+/** A part of what the ledger was asked for; of a posted line with the place of that. */
+export type Blamed = BlamedWhole | { readonly of: 'account' | 'amount'; readonly posting: number };
+
+type BlamedWhole =
+  | 'account'
+  | 'advance'
+  | 'after'
+  | 'amount'
+  | 'before'
+  | 'expiry'
+  | 'grant'
+  | 'hold'
+  | 'key'
+  | 'name'
+  | 'original'
+  | 'postings'
+  | 'start'
+  | 'url';
 
 /** Carries a refusal out of code that has no outcome to return it in, such as a read. */
 export class RefusalError extends Error {
@@ -117,6 +136,17 @@ export class RefusalError extends Error {
   }
 }
 
-export function refuse(code: ErrorCode, message: string, param?: string): Refusal {
-  return param === undefined ? { code, message } : { code, message, param };
+export function refuse(code: ErrorCode, message: string): Omit<Refusal, 'blamed'>;
+export function refuse(code: ErrorCode, message: string, blamed: Blamed | undefined): Refusal;
+export function refuse(code: ErrorCode, message: string, blamed?: Blamed): Refusal {
+  return blamed === undefined ? { code, message } : { code, message, blamed };
+}
+
+/** What a caller can name by an id. */
+export type Findable = 'account' | 'transaction' | 'hold' | 'grant' | 'webhook';
+
+/** Refuses an id of nothing, be it unknown, of another store or no id at all (contract Q8). */
+export function notFound(kind: Findable, blamed?: Blamed, where = 'in this store'): Refusal {
+  const message = `There is no such ${kind} ${where}. Check the ${kind}'s id.`;
+  return refuse(`${kind}_not_found`, message, blamed);
 }

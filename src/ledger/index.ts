@@ -77,4 +77,5 @@ export {
   type VerifyReport,
   verifyLedger,
 } from './verify.js';
+export { NO_EVENT } from './webhook-refusals.js';
 export { within } from './within.js';

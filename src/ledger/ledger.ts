@@ -215,8 +215,8 @@ export class Ledger {
     filter: EntryFilter = {},
   ): Promise<Listed<HistoryEntry>> {
     await this.account(store, id);
-    const after = await this.#seq(store, id, page.after, 'starting_after');
-    const before = await this.#seq(store, id, page.before, 'ending_before');
+    const after = await this.#seq(store, id, page.after, 'after');
+    const before = await this.#seq(store, id, page.before, 'before');
     const window = { limit: page.limit, after, before };
     return listEntries(this.reader, store.id, id, filter, window);
   }
@@ -245,15 +245,20 @@ export class Ledger {
     await this.engine.close();
   }
 
-  async #seq(store: Store, accountId: Uuid, place: EntryPlace | undefined, param: string) {
+  async #seq(
+    store: Store,
+    accountId: Uuid,
+    place: EntryPlace | undefined,
+    cursor: 'after' | 'before',
+  ) {
     if (place === undefined) return undefined;
     const seq = await findSeq(this.reader, store.id, accountId, place);
-    return found(seq, invalidCursor(param));
+    return found(seq, invalidCursor(cursor));
   }
 }
 
 const PAST_THE_LAST_YEAR = refuse(
   'validation_error',
-  'advance would move the clock past the year 9998. Set it with now first.',
+  'So much would move the clock past the year 9998. Set it to an earlier time first.',
   'advance',
 );

@@ -121,7 +121,7 @@ export class SecretKeys {
       return openSecret(key, stored, place);
     } catch {
       throw new SecretError(
-        `The secret is sealed under key ${keyId}, which is here, and yet does not open: it was altered, or moved from another webhook. Restore it from a backup, or rotate it with overlap_seconds 0.`,
+        `The secret is sealed under key ${keyId}, which is here, and yet does not open: it was altered, or moved from another webhook. Restore it from a backup, or rotate it with an overlap of 0 seconds.`,
       );
     }
   }

@@ -220,7 +220,7 @@ export class Webhooks {
     await this.get(store, id);
     const { after } = page;
     if (after !== undefined && (await this.#delivery(store, id, after)) === undefined) {
-      throw new RefusalError(invalidCursor('starting_after'));
+      throw new RefusalError(invalidCursor('after'));
     }
     return listDeliveries(this.#db, store.id, id, page);
   }

@@ -12,6 +12,7 @@ import { type Probes, probeRoutes } from './probes.js';
 import { problem } from './problem.js';
 import { requestIdOf } from './request-id.js';
 import { type Route, Router } from './router.js';
+import { fieldsOf, named } from './wire-refusal.js';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -40,6 +41,8 @@ interface Parts {
   readonly metrics: Metrics;
   readonly exports: Exports;
 }
+
+type Success = Exclude<Reply<Operation>, { readonly refusal: unknown }>;
 
 type AnyHandler = (call: Call<Operation>) => Promise<Reply<Operation>>;
 
@@ -77,7 +80,9 @@ function guarded(route: Route, failures: FailureLog): Route {
     answer: (incoming, params, requestId) =>
       route
         .answer(incoming, params, requestId)
-        .catch((error: unknown) => problem(toRefusal(error, failures, requestId), requestId)),
+        .catch((error: unknown) =>
+          problem(named(toRefusal(error, failures, requestId), NO_FIELDS), requestId),
+        ),
   };
 }
 
@@ -91,6 +96,7 @@ function unrouted(allowed: readonly string[], requestId: string): Answer {
 
 function operationRoute(parts: Parts, name: OperationName, row: Operation): Route {
   const handler = HANDLERS[name] as AnyHandler;
+  const fields = fieldsOf(row.query, row.body);
   return {
     method: row.method,
     path: row.path,
@@ -102,7 +108,10 @@ function operationRoute(parts: Parts, name: OperationName, row: Operation): Rout
       } catch (error) {
         reply = { refusal: toRefusal(error, parts.failures, requestId) };
       }
-      const result = toAnswer(reply, row, requestId);
+      const result =
+        'refusal' in reply
+          ? problem(named(reply.refusal, fields), requestId)
+          : toAnswer(reply, row, requestId);
       const milliseconds = performance.now() - started;
       parts.metrics.answered(name, result.status, milliseconds / 1000);
       if ('replayed' in reply && reply.replayed) parts.metrics.replayed();
@@ -151,8 +160,7 @@ function isAllowed({ scopes }: Access, { scope }: Operation): boolean {
   return scopes.has('*') || scopes.has(scope);
 }
 
-function toAnswer(reply: Reply<Operation>, row: Operation, requestId: string): Answer {
-  if ('refusal' in reply) return problem(reply.refusal, requestId);
+function toAnswer(reply: Success, row: Operation, requestId: string): Answer {
   if ('csv' in reply) {
     const headers = { 'content-type': 'text/csv; charset=utf-8', 'x-request-id': requestId };
     return { status: row.status, headers, body: reply.csv };
@@ -180,6 +188,7 @@ function outOfScope({ scope }: Operation): Refusal {
   );
 }
 
+const NO_FIELDS: ReadonlySet<string> = new Set();
 const NO_BODY = { value: '' };
 const NO_ROUTE = refuse('not_found', 'There is no such route. See /openapi.json for all of them.');
 const NO_KEY = refuse('missing_api_key', 'Send your API key in the header x-api-key.');

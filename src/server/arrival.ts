@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import type { Refusal } from '../core/errors.js';
 import { Body } from './body.js';
 import { CUT_SHORT, type Read } from './exchange.js';
 import type { Room } from './room.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /**
  * A body on its way. It knows nothing of its exchange: Node keeps a request, and what listens to
@@ -32,7 +32,7 @@ export class Arrival {
   }
 
   /** Gives up what is still to come: whoever waits for it gets the refusal. */
-  refuse(refusal: Refusal): void {
+  refuse(refusal: WireRefusal): void {
     if (this.#body !== undefined) this.#settle({ refusal });
   }
 

@@ -16,6 +16,7 @@ import type { Call, Handlers, Reply } from './handlers.js';
 import { accountId, grantId, holdId, transactionId } from './ids.js';
 import { check } from './input.js';
 import { presentTransaction } from './present.js';
+import { fieldsOf, named, type WireRefusal } from './wire-refusal.js';
 
 type Row = (typeof FUNDS_OPERATIONS)['batch'];
 type Result = z.input<typeof batchAnswer>['results'][number];
@@ -25,13 +26,16 @@ export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row
   const read = body.operations.map(readOperation);
   if (body.atomic) {
     const malformed = read.findIndex((item) => 'refusal' in item);
-    if (malformed >= 0) return culprit(read[malformed] as { refusal: Refusal }, malformed);
+    if (malformed >= 0) return culprit(read[malformed] as { refusal: WireRefusal }, malformed);
   }
   const commands = read.flatMap((item) => ('command' in item ? [item.command] : []));
   const outcomes =
     commands.length === 0 ? [] : await ledger.executeAll(store, commands, body.atomic);
   const last = outcomes.at(-1);
-  if (body.atomic && last?.kind === 'refused') return culprit(last, outcomes.length - 1);
+  if (body.atomic && last?.kind === 'refused') {
+    const index = outcomes.length - 1;
+    return culprit({ refusal: namedFor(commands[index]!.kind, last.refusal) }, index);
+  }
   let next = 0;
   const results = read.map((item) =>
     'command' in item ? resultOf(store, item.command, outcomes[next++]!) : refusedResult(item),
@@ -39,7 +43,16 @@ export const batch: Handlers['batch'] = async ({ ledger, store, body }: Call<Row
   return { body: { object: 'batch', results } };
 };
 
-type Read = { readonly command: Command } | { readonly refusal: Refusal };
+type Read = { readonly command: Command } | { readonly refusal: WireRefusal };
+
+/** By the name of an operation, which is the kind of its command: the fields it has. */
+const FIELDS_OF = new Map<string, ReadonlySet<string>>(
+  batchOperation.options.map((option) => [option.shape.op.value, fieldsOf(option)]),
+);
+
+function namedFor(op: string, refusal: Refusal): WireRefusal {
+  return named(refusal, FIELDS_OF.get(op)!);
+}
 
 function readOperation(operation: unknown): Read {
   const checked = check(batchOperation, operation, 'The operation');
@@ -47,7 +60,9 @@ function readOperation(operation: unknown): Read {
   try {
     return { command: toCommand(checked.value) };
   } catch (error) {
-    if (error instanceof RefusalError) return { refusal: error.refusal };
+    if (error instanceof RefusalError) {
+      return { refusal: namedFor(checked.value.op, error.refusal) };
+    }
     throw error;
   }
 }
@@ -65,21 +80,21 @@ function toCommand(operation: BatchOperation): Command {
     case 'capture':
       return captureOf(operation.hold_id, operation);
     case 'release':
-      return releaseCommand(holdId(operation.hold_id, 'hold_id'));
+      return releaseCommand(holdId(operation.hold_id, 'hold'));
     case 'void':
-      return voidCommand(grantId(operation.grant_id, 'grant_id'));
+      return voidCommand(grantId(operation.grant_id, 'grant'));
     case 'reverse': {
       const { transaction_id: original, account_id: account } = operation;
       return reverseCommand(
-        transactionId(original, 'transaction_id'),
-        account === undefined ? undefined : accountId(account, 'account_id'),
+        transactionId(original, 'original'),
+        account === undefined ? undefined : accountId(account, 'account'),
       );
     }
   }
 }
 
 /** An atomic request fails as its first refused operation would, and names it. */
-function culprit({ refusal }: { refusal: Refusal }, index: number): Reply<Row> {
+function culprit({ refusal }: { refusal: WireRefusal }, index: number): Reply<Row> {
   const where = `operations[${index}]`;
   const param = refusal.param === undefined ? where : `${where}.${refusal.param}`;
   const message = `${where}: ${refusal.message} Nothing of the batch was carried out.`;
@@ -89,7 +104,7 @@ function culprit({ refusal }: { refusal: Refusal }, index: number): Reply<Row> {
 function resultOf(store: Store, command: Command, outcome: Outcome): Result {
   switch (outcome.kind) {
     case 'refused':
-      return refusedResult(outcome);
+      return refusedResult({ refusal: namedFor(command.kind, outcome.refusal) });
     case 'transaction':
       return {
         status: 201,
@@ -112,7 +127,7 @@ function resultOf(store: Store, command: Command, outcome: Outcome): Result {
   }
 }
 
-function refusedResult({ refusal }: { refusal: Refusal }): Result {
+function refusedResult({ refusal }: { refusal: WireRefusal }): Result {
   const { status, type } = errorRow(refusal.code);
   const { code, message, param = null } = refusal;
   return { status, error: { type, code, message, param } };

@@ -30,8 +30,8 @@ export function debitOf(account: string | undefined, body: z.output<typeof movem
 }
 
 export function postOf(body: z.output<typeof postBody>) {
-  const postings = body.entries.map(({ account_id, side, amount }, index) => ({
-    accountId: accountId(account_id, `entries[${index}].account_id`),
+  const postings = body.entries.map(({ account_id, side, amount }, posting) => ({
+    accountId: accountId(account_id, { of: 'account', posting }),
     amount: side === 'credit' ? BigInt(amount) : -BigInt(amount),
   }));
   return postCommand({ postings, key: clientKey(body.idempotency_key), ...remarksOf(body) });
@@ -90,5 +90,5 @@ function clientKey(key: string): string {
   if (!isReservedKey(key)) return key;
   const message =
     'idempotency_key has a form that is reserved for reversals, seeds and expiries. Choose another.';
-  throw new RefusalError(refuse('validation_error', message, 'idempotency_key'));
+  throw new RefusalError(refuse('validation_error', message, 'key'));
 }

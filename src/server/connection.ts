@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import type { Refusal } from '../core/errors.js';
 import type { Carrier } from './carrier.js';
 import type { NodeExchange } from './node-exchange.js';
 import { problem } from './problem.js';
 import { asText } from './protocol.js';
 import { requestIdOf } from './request-id.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /**
  * A connection and the requests on it. A few are worked on at a time; what was sent ahead of them
@@ -27,7 +27,7 @@ export class Connection {
   #cutTimer: NodeJS.Timeout | undefined;
   #hasFailed = false;
   /** What is said, once all else is answered, of what came after it and was no request. */
-  #last: Refusal | undefined;
+  #last: WireRefusal | undefined;
 
   constructor(carrier: Carrier, socket: Socket) {
     this.carrier = carrier;
@@ -78,7 +78,7 @@ export class Connection {
   }
 
   /** Takes note that what came last could not be read; nothing after it can be. */
-  fail(refusal: Refusal): void {
+  fail(refusal: WireRefusal): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
     const latest = this.#latest;

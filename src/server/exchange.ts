@@ -1,4 +1,5 @@
-import { type Refusal, refuse } from '../core/errors.js';
+import { refuse } from '../core/errors.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /**
  * A request and its answer, whatever carries them: Node's own HTTP server, or a fetch handler in
@@ -23,7 +24,7 @@ export interface Answer {
   readonly body: string | AsyncIterable<string>;
 }
 
-export type Read<T> = { readonly value: T } | { readonly refusal: Refusal };
+export type Read<T> = { readonly value: T } | { readonly refusal: WireRefusal };
 
 /** The largest body that is read. */
 export const BODY_BYTES_MAX = 512 * 1024;

@@ -19,6 +19,7 @@ import {
 import { notedFilter } from './remarks.js';
 import { accountReply, transactionReply } from './replies.js';
 import { WEBHOOK_HANDLERS } from './webhook-handlers.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /** What a handler gets: all of it checked against the operation's row. */
 export interface Call<Row extends Operation> {
@@ -37,7 +38,7 @@ export interface Call<Row extends Operation> {
 export type Reply<Row extends Operation> =
   | { readonly body: z.input<Row['answer']>; readonly replayed?: boolean }
   | { readonly csv: AsyncIterable<string> }
-  | { readonly refusal: Refusal };
+  | { readonly refusal: Refusal | WireRefusal };
 
 export type Handlers = {
   readonly [Name in OperationName]: (
@@ -107,7 +108,7 @@ export const HANDLERS: Handlers = {
 
   reverseTransaction: async ({ ledger, store, params, body }) => {
     const account = accountId(params.id);
-    const original = transactionId(body.transaction_id, 'transaction_id');
+    const original = transactionId(body.transaction_id, 'original');
     return transactionReply(store, await ledger.reverse(store, original, account));
   },
 

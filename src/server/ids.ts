@@ -1,30 +1,33 @@
-import { type ErrorCode, RefusalError, refuse } from '../core/errors.js';
+import { type Blamed, type Findable, notFound, RefusalError } from '../core/errors.js';
 import { type IdKind, parseId, type Uuid } from '../core/id.js';
 import { invalidCursor, type Page } from '../ledger/index.js';
 
 /** Reads ids and cursors; one that is not of the right kind is one of nothing (contract Q8). */
 
-export function accountId(text: string | undefined, param?: string): Uuid {
-  return idOf('account', 'account_not_found', text, param);
+export function accountId(text: string | undefined, blamed?: Blamed): Uuid {
+  return idOf('account', text, blamed);
 }
 
-export function transactionId(text: string | undefined, param?: string): Uuid {
-  return idOf('transaction', 'transaction_not_found', text, param);
+export function transactionId(text: string | undefined, blamed?: Blamed): Uuid {
+  return idOf('transaction', text, blamed);
 }
 
-export function holdId(text: string | undefined, param?: string): Uuid {
-  return idOf('hold', 'hold_not_found', text, param);
+export function holdId(text: string | undefined, blamed?: Blamed): Uuid {
+  return idOf('hold', text, blamed);
 }
 
-export function grantId(text: string | undefined, param?: string): Uuid {
-  return idOf('grant', 'grant_not_found', text, param);
+export function grantId(text: string | undefined, blamed?: Blamed): Uuid {
+  return idOf('grant', text, blamed);
 }
 
-function idOf(kind: IdKind, code: ErrorCode, text: string | undefined, param?: string): Uuid {
+export function webhookId(text: string | undefined): Uuid {
+  return idOf('webhook', text);
+}
+
+function idOf(kind: Findable, text: string | undefined, blamed?: Blamed): Uuid {
   const id = text === undefined ? undefined : parseId(kind, text);
-  if (id !== undefined) return id;
-  const message = `There is no such ${kind} in this store. Check the ${kind}'s id.`;
-  throw new RefusalError(refuse(code, message, param));
+  if (id === undefined) throw new RefusalError(notFound(kind, blamed));
+  return id;
 }
 
 /** A cursor that is the id of one kind of object. */
@@ -40,16 +43,15 @@ export function pageOf<Cursor>(
   },
   parse: (text: string) => Cursor | undefined,
 ): Page<Cursor> {
-  const cursor = (param: 'starting_after' | 'ending_before') => {
-    const text = query[param];
+  const cursor = (text: string | undefined, end: 'after' | 'before') => {
     if (text === undefined) return undefined;
     const parsed = parse(text);
-    if (parsed === undefined) throw new RefusalError(invalidCursor(param));
+    if (parsed === undefined) throw new RefusalError(invalidCursor(end));
     return parsed;
   };
   return {
     limit: query.limit,
-    after: cursor('starting_after'),
-    before: cursor('ending_before'),
+    after: cursor(query.starting_after, 'after'),
+    before: cursor(query.ending_before, 'before'),
   };
 }

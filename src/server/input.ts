@@ -1,6 +1,7 @@
 import type { z } from 'zod';
-import { type ErrorCode, type Refusal, refuse } from '../core/errors.js';
+import { type ErrorCode, refuse } from '../core/errors.js';
 import type { Read } from './exchange.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /** Reading a request: every way in which it can be malformed has its own clear refusal. */
 
@@ -33,7 +34,7 @@ export function readQuery(text: string): Read<Record<string, string>> {
   for (const [name, value] of new URLSearchParams(text)) {
     if (name in query) {
       const message = `${name} is given more than once. Send it once.`;
-      return { refusal: refuse('validation_error', message, name) };
+      return { refusal: told('validation_error', message, name) };
     }
     query[name] = value;
   }
@@ -55,23 +56,27 @@ export function check<Schema extends z.ZodType>(
   return { refusal: toRefusal(result.error.issues[0]!, value, whole) };
 }
 
-function toRefusal(issue: z.core.$ZodIssue, root: unknown, whole: string): Refusal {
+function toRefusal(issue: z.core.$ZodIssue, root: unknown, whole: string): WireRefusal {
   const path = pathText(issue.path);
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     const param = path === '' ? key : `${path}.${key}`;
-    return refuse('validation_error', `${param} is not a field of this request.`, param);
+    return told('validation_error', `${param} is not a field of this request.`, param);
   }
   const value = issue.path.reduce<unknown>(
     (at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key],
     root,
   );
   if (path === '') return refuse('validation_error', `${whole} must be a JSON object.`);
-  if (value === undefined) return refuse('validation_error', `${path} is required.`, path);
+  if (value === undefined) return told('validation_error', `${path} is required.`, path);
   const code: ErrorCode = /(?:^|\.)(?:amount|initial_balance)$/.test(path)
     ? 'invalid_amount'
     : 'validation_error';
-  return refuse(code, `${path} ${sentence(issue.message)}`, path);
+  return told(code, `${path} ${sentence(issue.message)}`, path);
+}
+
+function told(code: ErrorCode, message: string, param: string): WireRefusal {
+  return { code, message, param };
 }
 
 /** The schemas' own messages continue the field's name; the library's are made to. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type { Refusal } from '../core/errors.js';
 import { Arrival } from './arrival.js';
 import type { Connection } from './connection.js';
 import { type Answer, CUT_SHORT, type Incoming, letGo, type Read } from './exchange.js';
 import { problem } from './problem.js';
 import { FULL, unfit } from './protocol.js';
 import { requestIdOf } from './request-id.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /** A request of a connection of Node's HTTP server, and its answer. */
 export class NodeExchange implements Incoming {
@@ -17,7 +17,7 @@ export class NodeExchange implements Incoming {
   readonly response: ServerResponse;
   readonly #connection: Connection;
   readonly #isExpecting: boolean;
-  #refusal: Refusal | undefined;
+  #refusal: WireRefusal | undefined;
   #arrival: Arrival | undefined;
   #pieces: AsyncIterable<string> | undefined;
   /** True once its answer has begun, and its caller did not take all of it at once. */
@@ -53,7 +53,7 @@ export class NodeExchange implements Incoming {
   }
 
   /** Gives up what is still to come of the body: whoever waits for it gets the refusal. */
-  refuse(refusal: Refusal): void {
+  refuse(refusal: WireRefusal): void {
     this.#refusal = refusal;
     this.#arrival?.refuse(refusal);
   }

@@ -1,12 +1,13 @@
 import type { ErrorBody } from '../contract/schema.js';
-import { errorRow, type Refusal } from '../core/errors.js';
+import { errorRow } from '../core/errors.js';
 import type { Answer } from './exchange.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /** How long a caller is asked to wait before it tries again, in seconds. */
 const RETRY_AFTER_S = '1';
 
 /** The answer to a refused request: the same envelope on every route (contract 1.5, Q1). */
-export function problem(refusal: Refusal, requestId: string): Answer & { body: string } {
+export function problem(refusal: WireRefusal, requestId: string): Answer & { body: string } {
   const { status, type } = errorRow(refusal.code);
   const body: ErrorBody = {
     error: {

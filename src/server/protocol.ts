@@ -1,7 +1,8 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import { type Refusal, refuse } from '../core/errors.js';
+import { refuse } from '../core/errors.js';
 import type { Answer } from './exchange.js';
 import { HEAD_BYTES_MAX, HEADERS_MAX } from './limits.js';
+import type { WireRefusal } from './wire-refusal.js';
 
 /**
  * What HTTP itself asks of a request. Node would answer these faults by itself, without a body,
@@ -41,7 +42,7 @@ export const BODY_GAVE_WAY = refuse(
 );
 
 /** Why a request that could be read is refused before its route is looked at. */
-export function unfit(request: IncomingMessage, isExpecting: boolean): Refusal | undefined {
+export function unfit(request: IncomingMessage, isExpecting: boolean): WireRefusal | undefined {
   // Node keeps no more than the limit, so a route would be asked about a request with gaps.
   if (request.rawHeaders.length > 2 * HEADERS_MAX) return HEAD_TOO_LARGE;
   const { httpVersionMajor: major, httpVersionMinor: minor } = request;
@@ -63,7 +64,7 @@ function countHosts(raw: readonly string[]): number {
 }
 
 /** What a sender is told whose request could not be read to its end. */
-export function unread({ code = 'malformed' }: Error & { code?: string }): Refusal {
+export function unread({ code = 'malformed' }: Error & { code?: string }): WireRefusal {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return LATE;

@@ -1,10 +1,11 @@
 import { parseInstant } from '../contract/fields.js';
 import type { OperationName } from '../contract/operations.js';
 import type { WEBHOOK_OPERATIONS } from '../contract/webhook-operations.js';
-import { RefusalError, refuse } from '../core/errors.js';
+import { RefusalError } from '../core/errors.js';
 import { formatId, parseId, timeOf, type Uuid } from '../core/id.js';
-import { invalidCursor, signedHeaders } from '../ledger/index.js';
+import { invalidCursor, NO_EVENT, signedHeaders } from '../ledger/index.js';
 import type { Handlers } from './handlers.js';
+import { webhookId } from './ids.js';
 import { time } from './present.js';
 import { pagination, presentDelivery, presentWebhook } from './webhook-present.js';
 
@@ -102,7 +103,7 @@ export const WEBHOOK_HANDLERS: WebhookHandlers = {
     const { status, limit, starting_after: cursor } = query;
     const after = cursor === undefined ? undefined : parseId('event', cursor);
     if (cursor !== undefined && after === undefined) {
-      throw new RefusalError(invalidCursor('starting_after'));
+      throw new RefusalError(invalidCursor('after'));
     }
     const { items, more } = await ledger.webhooks.deliveries(store, id, { status, limit, after });
     const data = items.map((delivery) => presentDelivery(id, delivery));
@@ -129,16 +130,8 @@ function trimmed(name: string | null): string | null {
   return name === null ? null : name.trim();
 }
 
-function webhookId(text: string | undefined): Uuid {
-  const id = text === undefined ? undefined : parseId('webhook', text);
-  if (id !== undefined) return id;
-  const message = "There is no such webhook in this store. Check the webhook's id.";
-  throw new RefusalError(refuse('webhook_not_found', message));
-}
-
 function eventId(text: string | undefined): Uuid {
   const id = text === undefined ? undefined : parseId('event', text);
-  if (id !== undefined) return id;
-  const message = "This webhook has no such event, or no longer. Check the event's id.";
-  throw new RefusalError(refuse('event_not_found', message));
+  if (id === undefined) throw new RefusalError(NO_EVENT);
+  return id;
 }

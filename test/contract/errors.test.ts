@@ -216,6 +216,32 @@ const CASES: Record<CreditOperation, Partial<Record<ErrorCode, Case>>> = {
   reverseTransactionById: reversing((_, id) => ({ id })),
 };
 
+const MOVING = { invalid_amount: 'amount', idempotency_key_mismatch: 'idempotency_key' };
+
+/** The fields that are blamed. Where there is none here, none is: the path names it, say. */
+const BLAMED: Partial<Record<CreditOperation, Partial<Record<ErrorCode, string>>>> = {
+  createAccount: { invalid_amount: 'initial_balance', account_name_taken: 'name' },
+  listAccounts: { invalid_cursor: 'ending_before' },
+  listEntries: { invalid_cursor: 'starting_after' },
+  creditAccount: { ...MOVING, balance_limit_exceeded: 'amount' },
+  debitAccount: { ...MOVING, insufficient_balance: 'amount' },
+  reverseTransaction: {
+    transaction_not_found: 'transaction_id',
+    transaction_not_reversible: 'transaction_id',
+    insufficient_balance: 'transaction_id',
+    balance_limit_exceeded: 'transaction_id',
+  },
+  postTransaction: {
+    ...MOVING,
+    invalid_amount: 'entries[0].amount',
+    account_not_found: 'entries[0].account_id',
+    unbalanced_transaction: 'entries',
+    insufficient_balance: 'entries[0].amount',
+    balance_limit_exceeded: 'entries[0].amount',
+  },
+  listTransactionsByReference: { invalid_cursor: 'starting_after' },
+};
+
 const NAMES = Object.keys(OPERATIONS) as OperationName[];
 const ROWS = CREDIT_OPERATIONS.flatMap((name) => {
   return OPERATIONS[name].errors.map((code) => [name, code] as const);
@@ -231,7 +257,7 @@ test('the table of cases has every code of every operation, and no other', () =>
 test.each(ROWS)('%s can answer %s', async (name, code) => {
   const sent = await CASES[name][code]!();
   const before = await countRows(database.engine.reader);
-  expectProblem(await api.call(name, sent), code);
+  expectProblem(await api.call(name, sent), code, BLAMED[name]?.[code] ?? null);
   expect(await countRows(database.engine.reader)).toBe(before);
 });
 

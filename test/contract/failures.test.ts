@@ -90,6 +90,7 @@ test.each([
   for (const [name, answer] of await callAll(Object.assign(new Error(SECRET), code))) {
     const { error } = checkProblem(answer);
     expect(error.code, name).toBe('unavailable');
+    expect(error.param, name).toBeNull();
     expect(JSON.stringify(answer.body)).not.toContain('secret');
   }
 });
@@ -97,7 +98,8 @@ test.each([
 test('anything else: 500 in the envelope, with the cause in the log alone', async () => {
   const logged = server.errors.length;
   for (const [name, answer] of await callAll(new Error(SECRET))) {
-    expect(checkProblem(answer).error.code, name).toBe('internal_error');
+    const { code, param } = checkProblem(answer).error;
+    expect({ code, param }, name).toEqual({ code: 'internal_error', param: null });
     expect(JSON.stringify(answer.body)).not.toContain('secret');
   }
   expect(server.errors.length).toBe(logged + NAMES.length);

@@ -117,7 +117,15 @@ describe('post, in order of precedence', () => {
 
   test('a missing account is named by its line', () => {
     const decision = decide(state([rich]), post([A, -1n], [NOBODY, 1n]));
-    expect(decision).toMatchObject({ refusal: { param: 'entries[1].account_id' } });
+    expect(decision).toMatchObject({ refusal: { blamed: { of: 'account', posting: 1 } } });
+  });
+
+  test('a line that cannot be covered is named by its place, and so is one that is too large', () => {
+    const short = decide(state([rich, account({ id: B })]), post([A, 1n], [B, -1n]));
+    expect(short).toMatchObject({ refusal: { blamed: { of: 'amount', posting: 1 } } });
+    const full = account({ id: B, balance: AMOUNT_MAX });
+    const large = decide(state([rich, full]), post([A, -1n], [B, 1n]));
+    expect(large).toMatchObject({ refusal: { blamed: { of: 'amount', posting: 1 } } });
   });
 
   test.each([

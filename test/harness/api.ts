@@ -10,10 +10,13 @@ import {
 } from '../../src/contract/schema.js';
 import { WEBHOOK_OPERATIONS } from '../../src/contract/webhook-operations.js';
 import { type ErrorCode, errorRow } from '../../src/core/errors.js';
+import { expectField, expectFieldInBulk } from './request-fields.js';
 
 /** What a call sends; all of it may be wrong, for that is what most tests are about. */
 export interface Sent {
   readonly id?: string;
+  /** The event that the path names as well; what `id` names where left out. */
+  readonly event?: string;
   readonly query?: Record<string, string>;
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
@@ -64,7 +67,10 @@ export class Api {
 
   async call(name: OperationName, sent: Sent = {}): Promise<Answer> {
     const row = OPERATIONS[name];
-    const path = row.path.replace(/:\w+/g, () => encodeURIComponent(sent.id ?? ''));
+    const path = row.path.replace(/:\w+/g, (name) => {
+      const named = name === ':event_id' ? (sent.event ?? sent.id) : sent.id;
+      return encodeURIComponent(named ?? '');
+    });
     const answer = await this.send(row.method.toUpperCase(), path, sent);
     if (answer.status === row.status) {
       expect(row.answer.parse(answer.body), `${name} answers what its row says`).toEqual(
@@ -72,9 +78,16 @@ export class Api {
       );
       expect(answer.headers.get('content-type')).toMatch(/^application\/json\b/);
     } else {
-      const { code } = checkProblem(answer).error;
+      const { error } = checkProblem(answer);
+      const { code } = error;
       const known = EVERYWHERE.has(code) || (row.errors as readonly string[]).includes(code);
       expect(known, `${name} may answer ${code}`).toBe(true);
+      expectField(name, sent.body, error);
+    }
+    if (name === 'batch' && answer.status === row.status) {
+      for (const [index, { error }] of answer.body.results.entries()) {
+        if (error !== undefined) expectFieldInBulk(sent.body, index, error);
+      }
     }
     return answer;
   }
