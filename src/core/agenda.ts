@@ -5,61 +5,42 @@ export interface Item {
   readonly rank: number;
 }
 
-/**
- * What is due, in any number: whatever is added at whatever time, the earliest is taken first. A
- * binary heap, for a sorted list would be moved as a whole by much of what is added.
- */
+/** What is due: whatever is added at whatever time, the earliest is taken first. */
 export class Agenda<Due extends Item> {
-  readonly #heap: Due[] = [];
+  /** The latest first, so that taking the earliest moves nothing. */
+  readonly #items: Due[];
+
+  constructor(items: Due[]) {
+    this.#items = items.sort((a, b) => b.at - a.at || b.rank - a.rank);
+  }
 
   /** The earliest, which stays. */
   get first(): Due | undefined {
-    return this.#heap[0];
+    return this.#items.at(-1);
   }
 
+  /** It moves what is due before it, and what is added while others are settled is due soon. */
   add(item: Due): void {
-    const heap = this.#heap;
-    let place = heap.length;
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
-      if (!isBefore(item, heap[parent]!)) break;
-      heap[place] = heap[parent]!;
-      place = parent;
+    let low = 0;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const { at, rank } = this.#items[middle]!;
+      if (at > item.at || (at === item.at && rank > item.rank)) low = middle + 1;
+      else high = middle;
     }
-    heap[place] = item;
+    this.#items.splice(low, 0, item);
   }
 
   /** Takes the earliest, and all that are of its instant and rank. */
   takeFirst(): Due[] {
     const taken: Due[] = [];
-    const head = this.first;
-    while (this.first?.at === head?.at && this.first?.rank === head?.rank) {
-      const item = this.#take();
-      if (item === undefined) break;
-      taken.push(item);
+    for (let next = this.first; next !== undefined; next = this.first) {
+      const [head = next] = taken;
+      if (next.at !== head.at || next.rank !== head.rank) break;
+      taken.push(next);
+      this.#items.pop();
     }
     return taken;
   }
-
-  #take(): Due | undefined {
-    const heap = this.#heap;
-    const first = heap[0];
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return first;
-    let place = 0;
-    for (;;) {
-      let child = 2 * place + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, last)) break;
-      heap[place] = heap[child]!;
-      place = child;
-    }
-    heap[place] = last;
-    return first;
-  }
-}
-
-function isBefore(a: Item, b: Item): boolean {
-  return a.at < b.at || (a.at === b.at && a.rank < b.rank);
 }

@@ -28,11 +28,21 @@ type Step<H extends Keeping> = Ending<H> | Forfeit;
 type Kind = Step<Keeping>['kind'];
 
 /** The order within an instant: a hold lets go before what it kept of is forfeited. */
-const RANKS: readonly Kind[] = ['hold', 'void', 'expire'];
+const RANKS: Readonly<Record<Kind, number>> = { hold: 0, void: 1, expire: 2 };
 
 interface Entry extends Item {
-  readonly id: Uuid;
+  readonly kind: Kind;
+  /** Where it is among the grants, or the holds. */
+  readonly place: number;
 }
+
+/** What of an account changes as things fall due. */
+type Sums = {
+  -readonly [Field in keyof Pick<
+    Account,
+    'balance' | 'held' | 'freeInGrants' | 'openGrants' | 'openHolds'
+  >]: Account[Field];
+};
 
 /** The instant at which a hold ends by itself; Infinity for one that is not open. */
 function endOfHold({ status, expiresAt }: Keeping): number {
@@ -63,14 +73,14 @@ export function grantStatus(
  * where that is past.
  */
 export class Due<G extends Lot, H extends Keeping> {
-  readonly #until: number;
-  readonly #agenda = new Agenda<Entry>();
   readonly #given: Funds<G, H>;
-  #account: Account;
-  /** Empty until something falls due: as a rule nothing does. */
-  #grants = new Map<Uuid, G>();
-  #holds = new Map<Uuid, H>();
+  readonly #agenda: Agenda<Entry>;
+  /** Copies, once something falls due: as a rule nothing does. */
+  #grants: G[] = [];
+  #holds: H[] = [];
+  #sums: Sums;
   #at: number;
+  #places: ReadonlyMap<Uuid, number> | undefined;
 
   /**
    * @param until the last instant at which something is due.
@@ -78,83 +88,103 @@ export class Due<G extends Lot, H extends Keeping> {
    */
   constructor(given: Funds<G, H>, until: number, from = -Infinity) {
     this.#given = given;
-    this.#account = given.account;
-    this.#until = until;
     this.#at = from;
-    for (const hold of given.holds) this.#add('hold', hold.id, endOfHold(hold));
-    for (const grant of given.grants) this.#look(grant);
+    this.#sums = given.account;
+    const entries: Entry[] = [];
+    for (const [place, hold] of given.holds.entries()) {
+      const end = endOfHold(hold);
+      if (end <= until) entries.push(this.#entry('hold', place, end));
+    }
+    for (const [place, grant] of given.grants.entries()) {
+      const end = endOf(grant);
+      if (end <= until && grant.remaining > 0n) entries.push(this.#ended(grant, place, end));
+    }
+    this.#agenda = new Agenda(entries);
   }
 
   /** The funds as what fell due so far has left them, in the order in which they were given. */
   get funds(): Funds<G, H> {
-    if (this.#account === this.#given.account) return this.#given;
-    const grants = [...this.#grants.values()];
-    return { account: this.#account, grants, holds: [...this.#holds.values()] };
+    const { account } = this.#given;
+    if (this.#sums === account) return this.#given;
+    return { account: { ...account, ...this.#sums }, grants: this.#grants, holds: this.#holds };
   }
 
   /** Settles the earliest that is due. @returns what that was; undefined where nothing is. */
   next(): Step<H> | undefined {
-    const first = this.#agenda.first;
-    if (first === undefined) return undefined;
-    if (this.#account === this.#given.account) {
-      this.#grants = new Map(this.#given.grants.map((grant) => [grant.id, grant]));
-      this.#holds = new Map(this.#given.holds.map((hold) => [hold.id, hold]));
+    for (let first = this.#agenda.first; first !== undefined; first = this.#agenda.first) {
+      this.#begin();
+      const { at, kind } = first;
+      this.#at = at;
+      const entries = this.#agenda.takeFirst();
+      if (kind === 'hold') return { kind, at, holds: this.#end(entries) };
+      const parts = this.#forfeit(entries);
+      // Where holds keep all of it, it is due again once they end.
+      if (parts.length > 0) return { kind, at, parts };
     }
-    const { at, rank } = first;
-    this.#at = at;
-    // What is due for two reasons by now, is so once.
-    const ids = new Set(this.#agenda.takeFirst().map(({ id }) => id));
-    const kind = RANKS[rank]!;
-    if (kind === 'hold') return { kind, at, holds: this.#end(ids) };
-    return { kind, at, parts: this.#forfeit(ids) };
+    return undefined;
   }
 
-  #look(grant: G): void {
-    if (freeOf(grant) === 0n) return;
-    this.#add(grant.voidedAt === null ? 'expire' : 'void', grant.id, endOf(grant));
+  #begin(): void {
+    const { account, grants, holds } = this.#given;
+    if (this.#sums !== account) return;
+    const { balance, held, freeInGrants, openGrants, openHolds } = account;
+    this.#sums = { balance, held, freeInGrants, openGrants, openHolds };
+    this.#grants = [...grants];
+    this.#holds = [...holds];
   }
 
-  #add(kind: Kind, id: Uuid, end: number): void {
-    if (end > this.#until) return;
-    this.#agenda.add({ at: end < this.#at ? this.#at : end, rank: RANKS.indexOf(kind), id });
+  #ended(grant: G, place: number, end: number): Entry {
+    return this.#entry(grant.voidedAt === null ? 'expire' : 'void', place, end);
   }
 
-  #end(ids: Iterable<Uuid>): H[] {
-    const ending = [...ids].map((id) => this.#holds.get(id)!);
-    let { held, freeInGrants, openHolds } = this.#account;
-    const freed = new Set<Uuid>();
-    for (const hold of ending) {
-      held -= hold.remaining;
-      openHolds--;
-      this.#holds.set(hold.id, holdAt(hold, this.#at));
+  #entry(kind: Kind, place: number, end: number): Entry {
+    return { at: end < this.#at ? this.#at : end, rank: RANKS[kind], kind, place };
+  }
+
+  #end(entries: readonly Entry[]): H[] {
+    const ending = entries.map(({ place }) => this.#holds[place]!);
+    const freed = new Set<number>();
+    for (const [index, hold] of ending.entries()) {
+      this.#sums.held -= hold.remaining;
+      this.#sums.openHolds--;
+      this.#holds[entries[index]!.place] = holdAt(hold, this.#at);
       for (const { grantId, amount } of hold.pins) {
         if (grantId === null) continue;
-        freeInGrants += amount;
+        this.#sums.freeInGrants += amount;
+        const place = this.#placeOf(grantId);
         // Of a grant that was not read nothing is told.
-        const grant = this.#grants.get(grantId);
-        if (grant === undefined) continue;
-        this.#grants.set(grantId, { ...grant, held: grant.held - amount });
-        freed.add(grantId);
+        if (place === undefined) continue;
+        const grant = this.#grants[place]!;
+        this.#grants[place] = { ...grant, held: grant.held - amount };
+        freed.add(place);
       }
     }
-    this.#account = { ...this.#account, held, freeInGrants, openHolds };
-    for (const id of freed) this.#look(this.#grants.get(id)!);
+    for (const place of freed) {
+      const grant = this.#grants[place]!;
+      const end = endOf(grant);
+      // What ends later is on the agenda since the beginning.
+      if (end <= this.#at) this.#agenda.add(this.#ended(grant, place, end));
+    }
     return ending;
   }
 
-  #forfeit(ids: Iterable<Uuid>): Part[] {
-    let { balance, freeInGrants, openGrants } = this.#account;
+  #placeOf(grantId: Uuid): number | undefined {
+    this.#places ??= new Map(this.#grants.map(({ id }, place) => [id, place]));
+    return this.#places.get(grantId);
+  }
+
+  #forfeit(entries: readonly Entry[]): Part[] {
     const parts: Part[] = [];
-    for (const grantId of ids) {
-      const grant = this.#grants.get(grantId)!;
+    for (const { place } of entries) {
+      const grant = this.#grants[place]!;
       const amount = freeOf(grant);
-      parts.push({ grantId, amount });
-      balance -= amount;
-      freeInGrants -= amount;
-      if (grant.held === 0n) openGrants--;
-      this.#grants.set(grantId, { ...grant, remaining: grant.held });
+      if (amount === 0n) continue;
+      parts.push({ grantId: grant.id, amount });
+      this.#sums.balance -= amount;
+      this.#sums.freeInGrants -= amount;
+      if (grant.held === 0n) this.#sums.openGrants--;
+      this.#grants[place] = { ...grant, remaining: grant.held };
     }
-    this.#account = { ...this.#account, balance, freeInGrants, openGrants };
     return parts;
   }
 }

@@ -12,6 +12,9 @@ export const GRANT_END = 'least(expires_at, voided_at)';
 /** Grants that have ended and have something left, if only for a hold. */
 export const endedGrant = (instant: string) => `open and ${GRANT_END} <= ${instant}`;
 
+/** Grants that have ended and have something left that no hold keeps: that is to be booked. */
+export const dueGrant = (instant: string) => `free and expires_at <= ${instant}`;
+
 /** Holds that have ended, which is yet to be booked. */
 export const endedHold = (instant: string) => `status = 'open' and expires_at <= ${instant}`;
 
