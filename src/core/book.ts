@@ -1,8 +1,7 @@
 import { AMOUNT_MAX } from './amount.js';
 import { type Blamed, type Refusal, refuse } from './errors.js';
-import { type Funds, takeFrom, usableParts } from './funds.js';
+import { type Funds, takeFrom } from './funds.js';
 import type { Uuid } from './id.js';
-import { fundsOf, takeableOf } from './kept.js';
 import {
   type Account,
   type Drawdown,
@@ -16,6 +15,7 @@ import {
   type Transaction,
   type TransactionHead,
 } from './model.js';
+import { fundsOf, takeableOf, usableParts } from './position.js';
 import { type Changes, hasParts, type State } from './state.js';
 
 /** A transaction that has passed every check but that of its funds. */
@@ -171,7 +171,7 @@ class Booking {
     throw new Error('A grant that is to be drawn from was not loaded.');
   }
 
-  #funds(account: Account): Omit<Funds, 'holds'> {
+  #funds(account: Account): Funds {
     const { grants, holds } = this.#state;
     if (this.#grants.size === 0) return fundsOf(this.#state, account, this.#createdAt);
     const own = new Map(grants.get(account.id));

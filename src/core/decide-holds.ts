@@ -2,9 +2,10 @@ import { draftOf, uncovered } from './book.js';
 import { mismatch, missingAccount, posted, refused, replay, unusable } from './checks.js';
 import type { CaptureCommand, ExtendCommand, HoldCommand, ReleaseCommand } from './command.js';
 import { notFound, type Refusal, refuse } from './errors.js';
-import { leaveOf, OPEN_HOLDS_MAX, sumOf, takeFrom, usableParts } from './funds.js';
-import { endedHold, fundsOf, takeableOf } from './kept.js';
+import { leaveOf, OPEN_HOLDS_MAX, sumOf, takeFrom } from './funds.js';
+import { endedHold } from './kept.js';
 import type { Account, Hold, Part } from './model.js';
+import { fundsOf, takeableOf, usableParts } from './position.js';
 import { type Changes, type Decision, instantOf, NO_CHANGES, type State } from './state.js';
 
 /** Checks and sets aside in one step, so that parallel uses of unknown cost cannot overspend. */

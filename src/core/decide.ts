@@ -13,10 +13,11 @@ import {
 } from './command.js';
 import { decideCapture, decideExtend, decideHold, decideRelease } from './decide-holds.js';
 import { decideReverse } from './decide-reverse.js';
+import { grantStatus } from './due.js';
 import { notFound, refuse } from './errors.js';
-import { endOf, OPEN_GRANTS_MAX } from './funds.js';
-import { fundsOf } from './kept.js';
+import { OPEN_GRANTS_MAX } from './funds.js';
 import type { Account, Grant, Posting } from './model.js';
+import { fundsOf } from './position.js';
 import { type Decision, instantOf, NO_CHANGES, nameOwnerKey, type State } from './state.js';
 
 /**
@@ -232,7 +233,8 @@ function decideVoid(state: State, { accountId = '', grantId }: VoidCommand): Dec
   if (grant.voidedAt !== null) return { kind: 'grant', grant, changes: NO_CHANGES };
   if (account.status === 'closed') return unusable(state, [{ accountId }])!;
   // What a hold keeps of an expired grant is that hold's, and goes when the hold ends.
-  if (grant.remaining === 0n || endOf(grant) <= instantOf(state, account)) {
+  const status = grantStatus(grant, instantOf(state, account));
+  if (status === 'depleted' || status === 'expired') {
     const message = 'Nothing is left of this grant: it is used up or has expired.';
     return refused(refuse('grant_not_open', message));
   }

@@ -1,15 +1,21 @@
-import type { Uuid } from './id.js';
 import type { Account, Grant, Hold, Part } from './model.js';
+
+/** As much of a grant and of a hold as it takes to know what there is of them at an instant. */
+export type Lot = Pick<
+  Grant,
+  'id' | 'remaining' | 'held' | 'effectiveAt' | 'expiresAt' | 'voidedAt'
+>;
+export type Keeping = Pick<Hold, 'id' | 'status' | 'remaining' | 'pins' | 'expiresAt'>;
 
 /**
  * What an account's balance is made of: grants, and the general pool that is everything else.
  * An account without open grants and holds is all pool, and is never looked at here.
  */
-export interface Funds {
+export interface Funds<G extends Lot = Grant, H extends Keeping = Hold> {
   readonly account: Account;
-  /** In the order of use. */
-  readonly grants: readonly Grant[];
-  readonly holds: readonly Hold[];
+  /** Those that were read. Where it matters, in the order of use. */
+  readonly grants: readonly G[];
+  readonly holds: readonly H[];
 }
 
 /** What will come into effect at an instant. */
@@ -63,7 +69,7 @@ function compare<T extends number | string>(a: T, b: T): number {
 }
 
 /** The general pool takes part as paid credits of middle priority that never expire. */
-function rankOfPool(account: Account): Rank {
+export function rankOfPool(account: Account): Rank {
   const { createdAt, id } = account;
   const category = 'paid';
   const priority = POOL_PRIORITY;
@@ -76,74 +82,13 @@ export function endOf(grant: Pick<Grant, 'expiresAt' | 'voidedAt'>): number {
 }
 
 /** What no hold keeps of a grant. */
-export function freeOf({ remaining, held }: Grant): bigint {
+export function freeOf({ remaining, held }: Pick<Grant, 'remaining' | 'held'>): bigint {
   return remaining - held;
 }
 
 /** What no hold keeps of the general pool: all that is neither held nor in grants. */
 export function freeOfPool({ balance, held, freeInGrants }: Account): bigint {
   return balance - held - freeInGrants;
-}
-
-/** What open holds keep of each grant, and of the pool under null. */
-function pinnedBy(holds: Iterable<Pick<Hold, 'status' | 'pins'>>): Map<Uuid | null, bigint> {
-  const pinned = new Map<Uuid | null, bigint>();
-  for (const { status, pins } of holds) {
-    if (status !== 'open') continue;
-    for (const { grantId, amount } of pins) {
-      pinned.set(grantId, (pinned.get(grantId) ?? 0n) + amount);
-    }
-  }
-  return pinned;
-}
-
-/**
- * What can be used at an instant, part by part, in the order of use, once all that was due by then
- * has been settled. Of an account's grants, those that come last may be left out.
- */
-export function usableParts({ account, grants }: Omit<Funds, 'holds'>, at: number): Part[] {
-  const poolRank = rankOfPool(account);
-  const parts: Part[] = [];
-  let poolPlace = -1;
-  for (const grant of grants) {
-    if (poolPlace < 0 && compareUse(poolRank, grant) < 0) poolPlace = parts.length;
-    if (grant.effectiveAt > at || endOf(grant) <= at) continue;
-    const free = freeOf(grant);
-    if (free > 0n) parts.push({ grantId: grant.id, amount: free });
-  }
-  const pool = freeOfPool(account);
-  const place = poolPlace < 0 ? parts.length : poolPlace;
-  if (pool > 0n) parts.splice(place, 0, { grantId: null, amount: pool });
-  return parts;
-}
-
-/**
- * What is still to come at an instant.
- *
- * @param unread what comes into effect of grants that were left out.
- */
-export function pendingAt(
-  grants: Iterable<Grant>,
-  unread: readonly Beginning[],
-  at: number,
-): bigint {
-  let pending = 0n;
-  for (const beginning of unread) if (beginning.at > at) pending += beginning.amount;
-  for (const grant of grants) if (grant.effectiveAt > at) pending += freeOf(grant);
-  return pending;
-}
-
-/** What is still to come, and what has ended at that instant and is yet to be settled. */
-export function unusableAt(
-  grants: readonly Grant[],
-  unread: readonly Beginning[],
-  at: number,
-): bigint {
-  let ended = 0n;
-  for (const grant of grants) {
-    if (endOf(grant) <= at && grant.effectiveAt <= at) ended += freeOf(grant);
-  }
-  return ended + pendingAt(grants, unread, at);
 }
 
 export function sumOf(parts: Iterable<Part>): bigint {
@@ -180,38 +125,4 @@ export function leaveOf(parts: Iterable<Part>, amount: bigint): Part[] {
 /** What can be used of a balance. Closing is final, so nothing can ever take what is left. */
 export function availableOf({ status }: Account, balance: bigint, held: bigint): bigint {
   return status === 'closed' ? 0n : balance - held;
-}
-/**
- * As much of an account's funds as its position follows from: the grants that have ended, those
- * that are still to come and those that end next, and all open holds.
- */
-export interface Basis {
-  readonly account: Account;
-  readonly grants: Iterable<Ending>;
-  readonly holds: readonly Keeping[];
-}
-export type Ending = Pick<Grant, 'id' | 'remaining' | 'effectiveAt' | 'expiresAt' | 'voidedAt'>;
-export type Keeping = Pick<Hold, 'status' | 'remaining' | 'pins' | 'expiresAt'>;
-
-/** What an account has at an instant, whether or not anything due has been settled yet. */
-export function positionOf({ account, grants, holds }: Basis, at: number): Position {
-  const live = holds.filter((hold) => hold.status === 'open' && hold.expiresAt > at);
-  const pinned = pinnedBy(live);
-  const held = live.reduce((sum, { remaining }) => sum + remaining, 0n);
-  let pending = 0n;
-  let ended = 0n;
-  let next: { amount: bigint; at: number } | null = null;
-  for (const grant of grants) {
-    const end = endOf(grant);
-    const free = grant.remaining - (pinned.get(grant.id) ?? 0n);
-    if (end <= at) ended += free;
-    // A clock that was set back can make what is held one that is still to come.
-    else if (grant.effectiveAt > at) pending += free;
-    if (end <= at || end === Infinity || grant.remaining === 0n) continue;
-    if (next === null || end < next.at) next = { amount: grant.remaining, at: end };
-    else if (end === next.at) next = { amount: next.amount + grant.remaining, at: end };
-  }
-  const balance = account.balance - ended - pending;
-  const available = availableOf(account, balance, held);
-  return { balance, held, available, pending, expiringNext: next };
 }

@@ -1,9 +1,9 @@
-import { type Funds, unusableAt } from './funds.js';
+import type { Keeping } from './funds.js';
 import type { Uuid } from './id.js';
 import type { Account, Grant, Hold, Part } from './model.js';
 import { type Changes, NO_CHANGES, type State } from './state.js';
 
-/** What holds keep, and what an account's funds are apart from that. */
+/** What holds keep. */
 
 /**
  * Completes changes by what follows from the holds among them: what holds keep of each grant, and
@@ -44,11 +44,11 @@ function differences(before: readonly Part[], after: readonly Part[]): Map<Uuid,
 }
 
 /** A hold that keeps nothing any more. */
-export function endedHold(
-  hold: Hold,
+export function endedHold<H extends Keeping>(
+  hold: H,
   status: 'captured' | 'released' | 'expired',
   updatedAt: number,
-): Hold {
+): H {
   return { ...hold, status, remaining: 0n, pins: [], updatedAt };
 }
 
@@ -59,38 +59,4 @@ export function endHolds(account: Account, ending: readonly Hold[]): Changes {
   const changed = { ...account, held: held - kept, openHolds: openHolds - ending.length };
   const holds = ending.map((hold) => endedHold(hold, 'expired', hold.expiresAt));
   return { ...NO_CHANGES, accounts: [changed], holds };
-}
-
-/**
- * An account's funds at an instant. What has ended by then is settled, as a rule; where an account
- * is taken along to a later instant, by a movement of several, holds may have ended on the way.
- */
-export function fundsOf(
-  state: Pick<State, 'grants' | 'holds'>,
-  account: Account,
-  at: number,
-): Omit<Funds, 'holds'> {
-  const grants = [...(state.grants.get(account.id)?.values() ?? [])];
-  const holds = [...(state.holds.get(account.id)?.values() ?? [])];
-  const ended = holds.filter(({ status, expiresAt }) => status === 'open' && expiresAt <= at);
-  if (ended.length === 0) return { account, grants };
-  const changes = withKept(state, endHolds(account, ended));
-  const changed = new Map(changes.grants.map((grant) => [grant.id, grant]));
-  return {
-    account: changes.accounts[0]!,
-    grants: grants.map((grant) => changed.get(grant.id) ?? grant),
-  };
-}
-
-/**
- * What can be taken of funds at an instant. It is known even where not all grants were read, as
- * they are not for what is more than the balance.
- */
-export function takeableOf(
-  { pending }: Pick<State, 'pending'>,
-  { account, grants }: Omit<Funds, 'holds'>,
-  at: number,
-): bigint {
-  const { balance, held, id } = account;
-  return balance - held - unusableAt(grants, pending.get(id) ?? [], at);
 }

@@ -1,10 +1,11 @@
 import type { Command } from '../core/command.js';
 import { decide } from '../core/decide.js';
 import type { Happening } from '../core/events.js';
-import { compareUse, pendingAt } from '../core/funds.js';
+import { compareUse } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
-import { fundsOf, withKept } from '../core/kept.js';
+import { withKept } from '../core/kept.js';
 import type { Account, Grant, Hold, Transaction } from '../core/model.js';
+import { fundsOf, pendingAt } from '../core/position.js';
 import { settle } from '../core/settle.js';
 import type { Standing } from '../core/standing.js';
 import {
@@ -119,10 +120,12 @@ export class Batch {
   }
 
   #standing(account: Account, at: number): Standing {
-    // What a hold keeps that has ended by then is not held any more.
+    // What a hold keeps that has ended by then is not held any more. What a grant loses that has
+    // ended is told of by the movement that takes it, and so it is in this balance yet.
     const funds = fundsOf(this.#state, account, at);
     const unread = this.#state.pending.get(account.id) ?? [];
-    return { account: funds.account, pending: pendingAt(funds.grants, unread, at) };
+    const { held } = funds.account;
+    return { account: { ...account, held }, pending: pendingAt(funds.grants, unread, at) };
   }
 
   #change(account: Account): void {

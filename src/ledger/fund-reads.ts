@@ -1,10 +1,12 @@
-import { availableOf, type Position, positionOf } from '../core/funds.js';
+import { holdAt, settled } from '../core/due.js';
+import { availableOf, type Position } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Account, Grant, Hold, Store, Void } from '../core/model.js';
+import { positionOf } from '../core/position.js';
 import { hasParts } from '../core/state.js';
 import { pendingAfter } from '../core/to-come.js';
 import type { Db } from '../store/db.js';
-import { type HistoryEntry, type Page, readAccount } from '../store/read.js';
+import { type HistoryEntry, type Listed, type Page, readAccount } from '../store/read.js';
 import {
   type ListedAt,
   listGrants,
@@ -51,8 +53,9 @@ export class FundReads {
     return positionOf(basis, at).balance;
   }
 
-  async hold(store: Store, id: Uuid): Promise<{ hold: Hold; now: number }> {
-    return found(await readHold(this.#db, store.id, id), NO_HOLD);
+  async hold(store: Store, id: Uuid): Promise<Hold> {
+    const { hold, now } = found(await readHold(this.#db, store.id, id), NO_HOLD);
+    return holdAt(hold, now);
   }
 
   async holds(
@@ -60,13 +63,14 @@ export class FundReads {
     accountId: Uuid,
     status: string | undefined,
     page: Page<Uuid>,
-  ): Promise<ListedAt<Hold>> {
+  ): Promise<Listed<Hold>> {
     await this.#account(store, accountId);
     await checkCursors(page, async (id) => {
       const read = await readHold(this.#db, store.id, id);
       return read?.hold.accountId === accountId;
     });
-    return listHolds(this.#db, store.id, { accountId, status }, page);
+    const { now, ...listed } = await listHolds(this.#db, store.id, { accountId, status }, page);
+    return { ...listed, items: listed.items.map((hold) => holdAt(hold, now)) };
   }
 
   async grants(
@@ -75,24 +79,27 @@ export class FundReads {
     status: string | undefined,
     page: Page<Uuid>,
   ): Promise<ListedAt<Grant> & { voids: ReadonlyMap<Uuid, Void> }> {
-    await this.#account(store, accountId);
+    const account = await this.#account(store, accountId);
     await checkCursors(page, async (id) => {
       const grant = await readGrant(this.#db, store.id, id);
       return grant?.accountId === accountId;
     });
     const listed = await listGrants(this.#db, store.id, { accountId, status }, page);
-    const voided = listed.items.filter(({ voidedAt }) => voidedAt !== null);
+    const { items: grants, ended: holds, more, now } = listed;
+    // The account is older than the page, and nothing is told of it.
+    const items = [...settled({ account, grants, holds }, now).grants];
+    const voided = items.filter(({ voidedAt }) => voidedAt !== null);
     const voids = await readVoids(
       this.#db,
       store.id,
       voided.map(({ id }) => id),
     );
-    return { ...listed, voids };
+    return { items, more, now, voids };
   }
 
   /**
    * What of the posted balance was still to come right after each entry of an account, which are
-   * given newest first. An account that never had a grant pays nothing for it: none is looked for.
+   * given newest first. It is asked after them, so what was still to come at one of them is known.
    */
   async pendingAfter(
     store: Store,
@@ -101,10 +108,7 @@ export class FundReads {
   ): Promise<bigint[]> {
     const lines = entries.toReversed();
     const [oldest] = lines;
-    // It is asked after the entries were read, so a grant that they tell of is known by now.
-    if (oldest === undefined || !(await this.#account(store, accountId)).hasGrants) {
-      return lines.map(() => 0n);
-    }
+    if (oldest === undefined) return [];
     const span = { from: oldest.createdAt, to: entries[0]!.createdAt };
     return pendingAfter(lines, await readToCome(this.#db, store.id, accountId, span)).reverse();
   }

@@ -114,7 +114,7 @@ function resultOf(store: Store, command: Command, outcome: Outcome): Result {
     case 'hold':
       return {
         status: command.kind === 'hold' ? 201 : 200,
-        body: presentHold(outcome.hold, outcome.hold.updatedAt),
+        body: presentHold(outcome.hold),
         ...(outcome.replayed ? { replayed: true } : {}),
       };
     case 'grant':

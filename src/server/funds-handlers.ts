@@ -16,12 +16,11 @@ export const FUNDS_HANDLERS: Pick<Handlers, keyof typeof FUNDS_OPERATIONS> = {
   listHolds: async ({ ledger, store, params, query }) => {
     const page = pageOf(query, cursorOf('hold'));
     const listed = await ledger.funds.holds(store, accountId(params.id), query.status, page);
-    return { body: presentList(listed, (hold) => presentHold(hold, listed.now)) };
+    return { body: presentList(listed, presentHold) };
   },
 
   getHold: async ({ ledger, store, params }) => {
-    const { hold, now } = await ledger.funds.hold(store, holdId(params.id));
-    return { body: presentHold(hold, now) };
+    return { body: presentHold(await ledger.funds.hold(store, holdId(params.id))) };
   },
 
   captureHold: async ({ ledger, store, params, body }) =>

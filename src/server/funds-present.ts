@@ -1,20 +1,19 @@
 import type { z } from 'zod';
 import type { grant, hold } from '../contract/funds-schema.js';
+import { grantStatus } from '../core/due.js';
 import { formatId } from '../core/id.js';
 import type { Grant, Hold, Void } from '../ledger/index.js';
 import { time } from './present.js';
 
-/** @param now the store's instant: an open hold whose time has passed keeps nothing any more. */
-export function presentHold(item: Hold, now: number): z.input<typeof hold> {
-  const expired = item.status === 'open' && item.expiresAt <= now;
+export function presentHold(item: Hold): z.input<typeof hold> {
   return {
     id: formatId('hold', item.id),
     object: 'hold',
     account_id: formatId('account', item.accountId),
     amount: item.amount.toString(),
-    remaining: expired ? '0' : item.remaining.toString(),
+    remaining: item.remaining.toString(),
     captured: item.captured.toString(),
-    status: expired ? 'expired' : item.status,
+    status: item.status,
     reference: item.reference,
     idempotency_key: item.key,
     expires_at: time(item.expiresAt),
@@ -23,7 +22,10 @@ export function presentHold(item: Hold, now: number): z.input<typeof hold> {
   };
 }
 
-/** @param voided what its void took at once; undefined where that was nothing. */
+/**
+ * @param now the store's instant, at which the grant is settled.
+ * @param voided what its void took at once; undefined where that was nothing.
+ */
 export function presentGrant(
   item: Grant,
   now: number,
@@ -39,7 +41,7 @@ export function presentGrant(
     remaining: item.remaining.toString(),
     priority: item.priority,
     category: item.category,
-    status: statusOf(item, now),
+    status: grantStatus(item, now),
     effective_at: time(item.effectiveAt),
     expires_at: item.expiresAt === null ? null : time(item.expiresAt),
     voided_at: item.voidedAt === null ? null : time(item.voidedAt),
@@ -48,12 +50,4 @@ export function presentGrant(
       voided === undefined ? null : formatId('transaction', voided.transactionId),
     created_at: time(item.createdAt),
   };
-}
-
-/** The same rule as the filter of the list has in SQL. */
-function statusOf({ voidedAt, expiresAt, remaining, effectiveAt }: Grant, now: number) {
-  if (voidedAt !== null) return 'voided';
-  if (expiresAt !== null && expiresAt <= now) return 'expired';
-  if (remaining === 0n) return 'depleted';
-  return effectiveAt > now ? 'pending' : 'active';
 }

@@ -23,7 +23,7 @@ export function holdReply(outcome: Outcome) {
   if (outcome.kind === 'refused') return outcome;
   if (outcome.kind !== 'hold') throw new Error(`A hold was expected, not ${outcome.kind}.`);
   const { hold, replayed } = outcome;
-  return { body: presentHold(hold, hold.updatedAt), replayed };
+  return { body: presentHold(hold), replayed };
 }
 
 export function grantReply(outcome: Outcome) {

@@ -1,5 +1,6 @@
 import type { Uuid } from '../core/id.js';
 import type { Db } from './db.js';
+import { dueGrant, endedHold } from './ended.js';
 import { MOMENT } from './find.js';
 
 /** A test store's own time; each store has its own row, so no clock moves another. */
@@ -56,13 +57,12 @@ export async function findDueAccounts(
 ): Promise<Uuid[]> {
   const { rows } = await db.query(
     `select account_id from tallystick.grants
-        where store_id = $1 and free and expires_at <= $2::timestamptz
+        where store_id = $1 and ${dueGrant('$2::timestamptz')}
       union select account_id from tallystick.grants
         where store_id = $1 and open and announced_at is null
           and expires_at > $2::timestamptz and expires_at <= $3::timestamptz
       union select account_id from tallystick.holds
-        where store_id = $1 and status = 'open' and amount > 0
-          and expires_at <= $2::timestamptz
+        where store_id = $1 and ${endedHold('$2::timestamptz')} and amount > 0
       limit $4`,
     [storeId, new Date(now).toISOString(), new Date(announceUntil).toISOString(), limit],
   );

@@ -3,6 +3,7 @@ import type { Uuid } from '../core/id.js';
 import type { Grant, Hold } from '../core/model.js';
 import { epochOf, isoInstant } from './columns.js';
 import { plainArray, plainColumn, type Result, type Statement, textArray } from './db.js';
+import { dueGrant, endedHold } from './ended.js';
 import { GRANTS, HOLDS } from './rows.js';
 
 /**
@@ -52,8 +53,7 @@ const own = (condition: string, limit: string) => `(
       order by ${ORDER} limit ${limit}
     )`;
 const ENDED_HOLDS = `tallystick.holds
-            where store_id = $1 and account_id = reach.id and status = 'open'
-              and expires_at <= reach.until
+            where store_id = $1 and account_id = reach.id and ${endedHold('reach.until')}
             order by expires_at fetch first ($10) rows with ties`;
 const REACHES = `unnest($2::uuid[], $3::numeric[], $4::timestamptz[], $5::timestamptz[],
           $6::timestamptz[]) as reach (id, taken, at, until, announce_until)`;
@@ -80,7 +80,7 @@ const REACHED = `select ${GRANTS.list()}, '${WALKED}' as how from ${REACHES}
     union all
     select ${GRANTS.list()}, '${ENDED}' from ${REACHES}
     cross join lateral (
-      select * from ${own('free and expires_at <= reach.until', '$12')} as own
+      select * from ${own(dueGrant('reach.until'), '$12')} as own
       order by expires_at fetch first ($10) rows with ties
     ) as ended
     union all
@@ -178,7 +178,7 @@ export function findHolds(
   return {
     text: `select h.*, true as ended from unnest($2::uuid[], $3::timestamptz[]) as reach (id, until)
         cross join lateral (${HOLDS.select} where store_id = $1 and account_id = reach.id
-          and status = 'open' and holds.expires_at <= reach.until
+          and ${endedHold('reach.until')}
           order by holds.expires_at fetch first ($6) rows with ties) as h
       union all
       select h.*, false from unnest($4::uuid[]) as wanted (id)

@@ -1,10 +1,13 @@
+import type { Keeping } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import type { Grant, Hold, Void } from '../core/model.js';
 import type { ToCome } from '../core/to-come.js';
 import { epoch, epochOf } from './columns.js';
 import { type Db, plainArray } from './db.js';
+import { grantStatus, holdStatus } from './ended.js';
 import { MOMENT } from './find.js';
-import { type Listed, type Page, pageOf, Where } from './read.js';
+import { type Listed, type Page, pageText, toPage, Where } from './read.js';
+import { holdsEndedBy, toKeepings } from './read-position.js';
 import { GRANTS, HOLDS } from './rows.js';
 import type { Selected } from './table.js';
 
@@ -13,10 +16,7 @@ import type { Selected } from './table.js';
 /** A page, and the instant at which all of it is as it is. */
 export type ListedAt<Item> = Listed<Item> & { readonly now: number };
 
-const WITH_NOW = `with ${MOMENT} select
-  (select ${epochOf('instant')} from moment) as now,`;
-const SELECT_HOLD_NOW = `${WITH_NOW} ${HOLDS.list()} from tallystick.holds`;
-const SELECT_GRANT_NOW = `${WITH_NOW} ${GRANTS.list()} from tallystick.grants`;
+const NOW = '(select instant from moment)';
 
 /** A hold, and the instant at which it is so: an instant read apart could be after its end. */
 export async function readHold(
@@ -24,7 +24,9 @@ export async function readHold(
   storeId: Uuid,
   id: Uuid,
 ): Promise<{ hold: Hold; now: number } | undefined> {
-  const sql = `${SELECT_HOLD_NOW} where store_id = $1 and hold_id = $2`;
+  const sql = `with ${MOMENT}
+    select ${epochOf(NOW)} as now, ${HOLDS.list()}
+    from tallystick.holds where store_id = $1 and hold_id = $2`;
   const { rows } = await db.query(sql, [storeId, id]);
   return rows[0] && { hold: HOLDS.read(rows[0]), now: Number(rows[0].now) };
 }
@@ -62,14 +64,6 @@ export async function readVoids(
   );
 }
 
-/** How an open object is told from one that has ended, whether or not that is settled yet. */
-const NOW = '(select instant from moment)';
-const HOLD_STATUS = `case when status = 'open' and expires_at <= ${NOW} then 'expired'
-  else status end`;
-const GRANT_STATUS = `case when voided_at is not null then 'voided'
-  when expires_at <= ${NOW} then 'expired' when remaining = 0 then 'depleted'
-  when effective_at > ${NOW} then 'pending' else 'active' end`;
-
 /** What is true of all that have a status as well, and has an index: as a rule they are few. */
 type Narrower = Readonly<Record<string, string>>;
 const NARROWER_HOLDS: Narrower = { open: "status = 'open'" };
@@ -86,25 +80,52 @@ export async function listHolds(
   filter: OfAccount,
   page: Page<Uuid>,
 ): Promise<ListedAt<Hold>> {
-  const where = ofAccount(storeId, filter, HOLD_STATUS, NARROWER_HOLDS);
-  const { items, more } = await pageOf(db, SELECT_HOLD_NOW, where, 'hold_id', page);
-  return { items: items.map((row) => HOLDS.read(row)), more, now: nowOf(items) };
+  const where = ofAccount(storeId, filter, holdStatus(NOW), NARROWER_HOLDS);
+  const select = HOLDS.select;
+  const { rows, now } = await readNow(db, pageText(select, where, 'hold_id', page), where);
+  return {
+    ...toPage(
+      rows.map((row) => HOLDS.read(row)),
+      page,
+    ),
+    now,
+  };
 }
 
+/** The grants as they are stored, and beside them what they are to be settled with. */
 export async function listGrants(
   db: Db,
   storeId: Uuid,
   filter: OfAccount,
   page: Page<Uuid>,
-): Promise<ListedAt<Grant>> {
-  const where = ofAccount(storeId, filter, GRANT_STATUS, NARROWER_GRANTS);
-  const { items, more } = await pageOf(db, SELECT_GRANT_NOW, where, 'grant_id', page);
-  return { items: items.map((row) => GRANTS.read(row)), more, now: nowOf(items) };
+): Promise<ListedAt<Grant> & { readonly ended: readonly Keeping[] }> {
+  const where = ofAccount(storeId, filter, grantStatus(NOW), NARROWER_GRANTS);
+  const select = GRANTS.select;
+  const text = pageText(select, where, 'grant_id', page);
+  // As a rule there is none, and where no grant of the page is held, none is looked for.
+  const holds = `case when exists (select from page where held <> '0')
+    then ${holdsEndedBy(NOW)} end as holds`;
+  const { rows, now, ended } = await readNow(db, text, where, holds);
+  return {
+    ...toPage(
+      rows.map((row) => GRANTS.read(row)),
+      page,
+    ),
+    now,
+    ended: toKeepings(ended),
+  };
 }
 
-/** Every row bears the same instant; where there is none, nothing is judged by it. */
-function nowOf(items: readonly Selected[]): number {
-  return Number(items[0]?.now ?? 0);
+/** Reads a page of an account's holds or grants in one statement with the instant that now is. */
+async function readNow(db: Db, page: string, { values }: Where, beside = 'null as holds') {
+  const { rows } = await db.query(
+    `with ${MOMENT}, page as materialized (${page})
+      select ${epochOf(NOW)} as now,
+        (select coalesce(jsonb_agg(page), '[]') from page) as page, ${beside}`,
+    values,
+  );
+  const { now, page: read, holds } = rows[0];
+  return { now: Number(now), rows: read as Selected[], ended: holds as string | null };
 }
 
 function ofAccount(

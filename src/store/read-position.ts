@@ -1,23 +1,26 @@
-import type { Basis, Ending, Keeping } from '../core/funds.js';
+import type { Funds, Keeping, Lot } from '../core/funds.js';
 import type { Uuid } from '../core/id.js';
 import { CLOCK_MIN } from '../core/model.js';
 import { epochOf as ms } from './columns.js';
 import type { Db } from './db.js';
+import { endedGrant, endedHold, GRANT_END } from './ended.js';
 import { MOMENT } from './find.js';
 import { halving, placeIn } from './read.js';
 import { ACCOUNTS } from './rows.js';
 import type { Selected } from './table.js';
 
 /**
- * What `positionOf` says what an account has from. Each is one statement, and so one snapshot:
- * what is added up must be of one state, for between two statements anything can be booked. What
- * an account does not need to be judged by is not read, however many grants there are.
+ * What `positionOf` says what an account has from: the account, what has ended and is yet to be
+ * booked, and what is to come. Each is one statement, and so one snapshot: what is added up must
+ * be of one state, for between two statements anything can be booked. What an account does not
+ * need to be judged by is not read, however many grants and holds there are.
  */
+
+/** As much of an account's funds as its position follows from. */
+export type Basis = Funds<Lot, Keeping>;
 
 const OWN = 'store_id = $1 and account_id = $2';
 
-/** Of the two ends that a grant can have the sooner, as the index by ends has it. */
-const END = 'least(expires_at, voided_at)';
 const TO_COME = 'effective_at > created_at and effective_at >';
 
 // An account whose clock was set back lives on at its newest entry, as for every command.
@@ -28,28 +31,29 @@ const PRESENT = `${MOMENT},
 
 /** Of each grant a line; as rows they would cost the driver more than all else. */
 const linesOf = (grants: string) => `(
-    select string_agg(concat_ws(' ', grant_id, remaining, ${ms('effective_at')},
+    select string_agg(concat_ws(' ', grant_id, remaining, held, ${ms('effective_at')},
       coalesce(${ms('expires_at')}, '-'), coalesce(${ms('voided_at')}, '-')), ',')
     from (${grants}) as g) as grants`;
 
-const holdLines = (condition: string) => `(
-    select string_agg(concat_ws(' ', remaining, ${ms('expires_at')}, pins), E'\\n')
-    from tallystick.holds where ${OWN} and status = 'open' ${condition}) as holds`;
+/** The holds that have ended: what those that have not keep is counted in account and grants. */
+export const holdsEndedBy = (instant: string) => `(
+    select string_agg(concat_ws(' ', hold_id, remaining, ${ms('expires_at')}, pins), E'\\n')
+    from tallystick.holds where ${OWN} and ${endedHold(instant)})`;
 
 const ACCOUNT = `(select to_jsonb(a) from (${ACCOUNTS.select} where ${OWN}) as a) as account`;
-const GRANT = 'grant_id, remaining, effective_at, expires_at, voided_at from tallystick.grants';
+const TERMS = 'effective_at, expires_at, voided_at from tallystick.grants';
+const GRANT = `grant_id, remaining, held, ${TERMS}`;
 
-const endedBy = (instant: string) =>
-  `select ${GRANT} where ${OWN} and open and ${END} <= ${instant}`;
+const endedBy = (instant: string) => `select ${GRANT} where ${OWN} and ${endedGrant(instant)}`;
 
 const NOW = '(select instant from present)';
-const NEXT_END = `select ${END} from tallystick.grants where ${OWN} and open and ${END} > ${NOW}
-      order by ${END} limit 1`;
+const NEXT_END = `select ${GRANT_END} from tallystick.grants
+      where ${OWN} and open and ${GRANT_END} > ${NOW} order by ${GRANT_END} limit 1`;
 
 const POSITION = `with ${PRESENT}
-  select ${ACCOUNT}, ${holdLines('')}, ${ms(NOW)} as now, ${linesOf(`${endedBy(NOW)}
+  select ${ACCOUNT}, ${holdsEndedBy(NOW)} as holds, ${ms(NOW)} as now, ${linesOf(`${endedBy(NOW)}
     union all select ${GRANT} where ${OWN} and open and ${TO_COME} ${NOW}
-    union all select ${GRANT} where ${OWN} and open and ${END} = (${NEXT_END})`)}`;
+    union all select ${GRANT} where ${OWN} and open and ${GRANT_END} = (${NEXT_END})`)}`;
 
 /** Reads what an account's position of now follows from, and the instant that now is. */
 export async function readBasis(
@@ -63,25 +67,25 @@ export async function readBasis(
   return { ...toBasis(row, row.account), now: Number(row.now) };
 }
 
-// What was left of a grant while it was still to come is what had been taken back by then. An
-// ended one needs no such care: what no hold keeps of it is the same until it is booked.
+// What was left of a grant while it was still to come is what had been taken back by then; nobody
+// holds of it before, unless a clock was set back, and then what is held now is. An ended one needs
+// no such care: what no hold keeps of it is the same until it is booked.
 const LEFT = `amount - (
       select coalesce(sum(d.amount), 0) from tallystick.drawdowns as d
       join tallystick.transactions as t
         on t.store_id = $1 and t.transaction_id = d.transaction_id
       where d.store_id = $1 and d.grant_id = grants.grant_id and t.created_at <= $3)`;
 
-// Holds that were made since kept nothing then. A clock that was set back has holds of the future.
-const THEN = `and (created_at <= $3 or $3 >= ${NOW})`;
+const HELD = `case when $3 >= ${NOW} then held else 0 end`;
 
 const POSITION_AT = `with recursive ${PRESENT},
     ${halving('found', (time) => `${time} <= $3::timestamptz`)}
-  select ${ACCOUNT}, ${holdLines(THEN)}, (
+  select ${ACCOUNT}, ${holdsEndedBy('$3')} as holds, (
       select balance_after::text from tallystick.entries
       where ${OWN} and seq = ${placeIn('found')} limit 1) as posted,
     ${linesOf(`${endedBy('$3')}
-    union all select grant_id, ${LEFT} as remaining, effective_at, expires_at, voided_at
-      from tallystick.grants where ${OWN} and ${TO_COME} $3 and created_at <= $3`)}`;
+    union all select grant_id, ${LEFT} as remaining, ${HELD} as held, ${TERMS}
+      where ${OWN} and ${TO_COME} $3 and created_at <= $3`)}`;
 
 /**
  * Reads what an account's position at an instant follows from: the posted balance is the one after
@@ -111,18 +115,19 @@ interface BasisRow {
 }
 
 function toBasis(row: BasisRow, account: Selected) {
-  const grants = row.grants === null ? [] : row.grants.split(',').map(toEnding);
+  const grants = row.grants === null ? [] : row.grants.split(',').map(toLot);
   return {
     account: ACCOUNTS.read(account),
     // One that is still to come can also be the one that ends next, or have been voided.
     grants: [...new Map(grants.map((grant) => [grant.id, grant])).values()],
-    holds: row.holds === null ? [] : row.holds.split('\n').map(toKeeping),
+    holds: toKeepings(row.holds),
   };
 }
 
-function toEnding(line: string): Ending {
-  const [id, remaining, effectiveAt, expiresAt, voidedAt] = line.split(' ') as [
+function toLot(line: string): Lot {
+  const [id, remaining, held, effectiveAt, expiresAt, voidedAt] = line.split(' ') as [
     Uuid,
+    string,
     string,
     string,
     string,
@@ -131,21 +136,28 @@ function toEnding(line: string): Ending {
   return {
     id,
     remaining: BigInt(remaining),
+    held: BigInt(held),
     effectiveAt: Number(effectiveAt),
     expiresAt: expiresAt === '-' ? null : Number(expiresAt),
     voidedAt: voidedAt === '-' ? null : Number(voidedAt),
   };
 }
 
+/** @param lines what `holdsEndedBy` has read. */
+export function toKeepings(lines: string | null): Keeping[] {
+  return lines === null ? [] : lines.split('\n').map(toKeeping);
+}
+
 /** The pins are JSON and come last, for there are spaces in them. */
 function toKeeping(line: string): Keeping {
-  const first = line.indexOf(' ');
-  const second = line.indexOf(' ', first + 1);
-  const pins = JSON.parse(line.slice(second + 1)) as [Uuid | null, string][];
+  const [, id, remaining, expiresAt, pins] = /^(\S+) (\S+) (\S+) (.*)$/.exec(line)!;
   return {
+    id: id!,
     status: 'open',
-    remaining: BigInt(line.slice(0, first)),
-    expiresAt: Number(line.slice(first + 1, second)),
-    pins: pins.map(([grantId, amount]) => ({ grantId, amount: BigInt(amount) })),
+    remaining: BigInt(remaining!),
+    expiresAt: Number(expiresAt),
+    pins: (JSON.parse(pins!) as [Uuid | null, string][]).map(([grantId, amount]) => {
+      return { grantId, amount: BigInt(amount) };
+    }),
   };
 }

@@ -215,24 +215,40 @@ export class Where {
   }
 }
 
-/** Reads one row more than was asked for, to know whether there is more. */
 export async function pageOf(
   db: Db,
   select: string,
   where: Where,
   key: string,
-  { limit, after, before }: Page<string | number>,
+  page: Page<string | number>,
 ): Promise<Listed<Selected>> {
+  const { rows } = await db.query(pageText(select, where, key, page), where.values);
+  return toPage(rows as Selected[], page);
+}
+
+/** A statement that reads one row more than was asked for, to know whether there is more. */
+export function pageText(
+  select: string,
+  where: Where,
+  key: string,
+  page: Page<string | number>,
+): string {
+  const { limit, after, before } = page;
   if (after !== undefined) where.add(`${key} <`, after);
   if (before !== undefined) where.add(`${key} >`, before);
-  const backwards = before !== undefined && after === undefined;
   const size = where.value(limit + 1);
-  const { rows } = await db.query(
-    `${select} where ${where.text} order by ${key} ${backwards ? 'asc' : 'desc'} limit ${size}`,
-    where.values,
-  );
-  const items = rows.slice(0, limit);
-  return { items: backwards ? items.reverse() : items, more: rows.length > limit };
+  const order = isBackwards(page) ? 'asc' : 'desc';
+  return `${select} where ${where.text} order by ${key} ${order} limit ${size}`;
+}
+
+/** @param rows what that statement has read. */
+export function toPage<Row>(rows: readonly Row[], page: Page<string | number>): Listed<Row> {
+  const items = rows.slice(0, page.limit);
+  return { items: isBackwards(page) ? items.reverse() : items, more: rows.length > page.limit };
+}
+
+function isBackwards({ after, before }: Page<string | number>): boolean {
+  return before !== undefined && after === undefined;
 }
 
 const NOTED = new Table<Remarks>('transactions', REMARKS);

@@ -6,7 +6,7 @@ import type {
   MoveCommand,
 } from '../../src/core/command.js';
 import type { Funds } from '../../src/core/funds.js';
-import { compareUse, freeOf, type Position, positionOf, sumOf } from '../../src/core/funds.js';
+import { compareUse, freeOf, type Position, sumOf } from '../../src/core/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import {
   type Account,
@@ -16,6 +16,7 @@ import {
   remarksOf,
   type Transaction,
 } from '../../src/core/model.js';
+import { positionOf } from '../../src/core/position.js';
 import type { Decision, KeyHolder } from '../../src/core/state.js';
 import { Batch } from '../../src/ledger/batch.js';
 import { A, account, ids, STORE } from './world.js';

@@ -81,8 +81,7 @@ onEngines((engine) => {
         await ledger.execute(store, extendCommand(id, 3 * HOUR));
         await ledger.setClock(store, T0 + 2 * HOUR);
       });
-      const one = await read.funds.hold(store, id);
-      expect(one.hold.expiresAt).toBeGreaterThan(one.now);
+      expect(await read.funds.hold(store, id)).toMatchObject({ status: 'open', remaining: 4n });
     });
 
     test('a grant begins and is drawn from: lists', async () => {
@@ -106,9 +105,8 @@ onEngines((engine) => {
         await hold(10n, HOUR);
         await ledger.setClock(store, T0);
       });
-      const { items, now } = await read.funds.holds(store, accountId, undefined, PAGE);
-      const open = items.filter(({ status, expiresAt }) => status === 'open' && expiresAt > now);
-      expect(open).toHaveLength(1);
+      const { items } = await read.funds.holds(store, accountId, undefined, PAGE);
+      expect(items.filter(({ status }) => status === 'open')).toHaveLength(1);
     });
 
     test('the clock is stopped: what it shows', async () => {
