@@ -78,10 +78,10 @@ onEngine(PGLITE, (engine) => {
       [store.id, JSON.stringify(made)],
     );
     const texts = [ended.grantStatus, ended.endedGrant, ended.dueGrant];
-    const rows = await said('grants', GRANT_COLUMNS, texts);
+    const rows = await said('grants', GRANTS.list(), texts);
     expect(rows).toHaveLength(6 * made.length);
     for (const { row, at, said } of rows) {
-      const grant = (row) => GRANTS.read(row)(row);
+      const grant = GRANTS.read(row);
       const rest = isForfeited({ ...grant, held: 0n }, at);
       // The end of a voided grant is booked with the void, and so no search looks for it.
       const due = isForfeited({ ...grant, voidedAt: null }, at);
@@ -103,10 +103,10 @@ onEngine(PGLITE, (engine) => {
           generate_series(0, 3) as n`,
       [store.id, new Date(T0).toISOString()],
     );
-    const rows = await said('holds', HOLD_COLUMNS, [ended.holdStatus, ended.endedHold]);
+    const rows = await said('holds', HOLDS.list(), [ended.holdStatus, ended.endedHold]);
     expect(rows).toHaveLength(6 * 16);
     for (const { row, at, said } of rows) {
-      const hold = (row) => HOLDS.read(row)(row);
+      const hold = HOLDS.read(row);
       const told = holdAt(hold, at);
       expect(said, `${at - T0} of ${JSON.stringify(row)}`).toEqual([told.status, told !== hold]);
     }
