@@ -105,8 +105,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     };
     await progress();
     for (let i = 0; i < 5; i++) {
-      await cluster.psql(
-        'postgres',
+      await cluster.sql(
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tallystick'",
       );
       await progress();
