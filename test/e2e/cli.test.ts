@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api } from './api.js';
 import {
   Cluster,
+  ENGINES,
   POSTGRES_BINARIES,
   REPOSITORY,
   run,
@@ -48,10 +49,8 @@ describe('the command line', () => {
   });
 });
 
-const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
-
 // Commands differ little by engine, and each takes a second to open PGlite, so one will do.
-describe.each(engines.slice(-1))('on %s', (engine) => {
+describe.each(ENGINES.slice(-1))('on %s', (engine) => {
   let cluster: Cluster | undefined;
   let settings: Record<string, string>;
   let directory: string;
@@ -247,7 +246,7 @@ function textOf(directory: string): string {
     .join('\n');
 }
 
-describe.each(engines)('the first start on %s', (engine) => {
+describe.each(ENGINES)('the first start on %s', (engine) => {
   let cluster: Cluster | undefined;
   let server: ServerProcess | undefined;
 

@@ -64,6 +64,12 @@ export async function until<T>(
 
 export const POSTGRES_BINARIES = findBinaries();
 
+/** The engines that a test can be declared for once each. */
+export const ENGINES: readonly string[] = [
+  ...(process.env.TEST_PGLITE === 'off' ? [] : ['PGlite']),
+  ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL']),
+];
+
 if (POSTGRES_BINARIES === undefined) {
   console.warn('There are no PostgreSQL binaries here: the PostgreSQL half is skipped.');
 }
