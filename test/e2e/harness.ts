@@ -165,8 +165,9 @@ export function run(
   values: string[],
   settings: Record<string, string> = {},
   cwd = tmpdir(),
+  main = MAIN,
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [MAIN, ...values], { cwd, env: environment(settings) });
+  const child = spawn(process.execPath, [main, ...values], { cwd, env: environment(settings) });
   return outputOf(child);
 }
 
@@ -180,8 +181,12 @@ export interface ServerProcess {
   kill(signal: NodeJS.Signals): Promise<Ended>;
 }
 
-export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
+/** @param main another program than this one, such as its next version. */
+export async function startServer(
+  settings: Record<string, string>,
+  main = MAIN,
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [main, 'serve'], {
     cwd: tmpdir(),
     env: environment({ PORT: '0', LOG_LEVEL: 'error', ...settings }),
   });

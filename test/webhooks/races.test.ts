@@ -110,4 +110,27 @@ onEngines(({ name, create }) => {
     await settleDue(...place, came(4));
     expect((await readDelivery(...place, eventId))?.status).toBe('delivered');
   });
+
+  test('a lease that another had meanwhile is lost, also where it is free again', async () => {
+    const ledger = ledgers[0]!;
+    const { reader } = ledger.engine;
+    const [endpoint] = await ledger.webhooks.list(store);
+    await reader.query(
+      `update tallystick.webhook_endpoints set delivery_mode = 'http', url = 'https://a.example/'
+        where endpoint_id = $1`,
+      [endpoint!.id],
+    );
+    const place = [reader, store.id, endpoint!.id] as const;
+    const [stopped, other] = [newId(), newId()];
+    // It is over at once, and as long as nobody has taken it its holder misses nothing.
+    expect(await takeLease(...place, stopped, -1_000)).toBeDefined();
+    expect(await renewLease(...place, stopped, -1_000)).toBeDefined();
+    expect(await takeLease(...place, other, 60_000)).toBeDefined();
+    expect(await renewLease(...place, stopped, 60_000)).toBeUndefined();
+    await giveLease(...place, stopped);
+    expect(await renewLease(...place, other, 60_000)).toBeDefined();
+    await giveLease(...place, other);
+    expect(await renewLease(...place, stopped, 60_000)).toBeUndefined();
+    expect(await takeLease(...place, stopped, 60_000)).toBeDefined();
+  });
 });
