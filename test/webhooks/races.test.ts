@@ -3,6 +3,7 @@ import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, Ledger, listStores, type Store } from '../../src/ledger/index.js';
 import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
 import { readDelivery } from '../../src/store/deliveries.js';
+import { giveLease, renewLease, takeLease } from '../../src/store/leases.js';
 import {
   addToOutbox,
   type Result,
