@@ -1,70 +1,32 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DURABLE, findBinaries, folderWith, startCluster as launch } from './built/cluster.js';
 
 /** A PostgreSQL of its own with the settings that durable servers have: fsync and all. */
 
 const SETTINGS = {
-  fsync: 'on',
-  synchronous_commit: 'on',
-  full_page_writes: 'on',
+  ...DURABLE,
   shared_buffers: '1GB',
   max_wal_size: '4GB',
-  listen_addresses: '127.0.0.1',
   max_connections: '100',
 };
 
-function findBinaries() {
-  const root = '/usr/lib/postgresql';
-  const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
-  const found = versions.map((version) => join(root, version, 'bin')).find(existsSync);
-  if (found === undefined) throw new Error('PostgreSQL is not installed (Debian: postgresql).');
-  return found;
-}
-
 export async function startCluster() {
-  const bin = findBinaries();
-  const directory = mkdtempSync(join(tmpdir(), 'tallystick-bench-'));
-  const asRoot = process.getuid?.() === 0;
-  const owner = asRoot ? 'postgres' : undefined;
-  if (asRoot) {
-    const id = (flag) => Number(execFileSync('id', [flag, owner], { encoding: 'utf8' }));
-    chownSync(directory, id('-u'), id('-g'));
+  const binaries = findBinaries();
+  const clients = folderWith(['pgbench', 'psql']);
+  if (binaries === undefined || clients === undefined) {
+    throw new Error('PostgreSQL and its clients are not installed (Debian: postgresql).');
   }
-  const run = (command, args) =>
-    asRoot
-      ? execFileSync('runuser', ['-u', owner, '--', join(bin, command), ...args])
-      : execFileSync(join(bin, command), args);
-  const port = await freePort();
-  const data = join(directory, 'data');
-  run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync']);
-  const options = Object.entries({ ...SETTINGS, port, unix_socket_directories: directory })
-    .map(([name, value]) => `-c ${name}='${value}'`)
-    .join(' ');
-  run('pg_ctl', ['-D', data, '-w', '-l', join(directory, 'log'), '-o', options, 'start']);
-  const url = (database) => `postgres://postgres@127.0.0.1:${port}/${database}`;
+  const { url, stop } = await launch(binaries, SETTINGS);
+  const { port } = new URL(url);
   return {
-    url,
+    url: (database) => url.replace(/postgres$/, database),
     settings: SETTINGS,
-    version: run('postgres', ['--version']).toString().trim(),
-    pgbench: (args) => execFileSync(join(bin, 'pgbench'), [...args], { encoding: 'utf8' }),
-    connection: ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'],
-    stop() {
-      run('pg_ctl', ['-D', data, '-w', '-m', 'immediate', 'stop']);
-      rmSync(directory, { recursive: true, force: true });
-    },
+    version: execFileSync(join(binaries, 'postgres'), ['--version'], { encoding: 'utf8' }).trim(),
+    pgbench: (args) => execFileSync(join(clients, 'pgbench'), [...args], { encoding: 'utf8' }),
+    connection: ['-h', '127.0.0.1', '-p', port, '-U', 'postgres'],
+    stop,
   };
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Starts the server as a user would, and resolves once it listens. */

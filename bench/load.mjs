@@ -32,9 +32,9 @@ export async function loadAside(url, options) {
 }
 
 function wrk(url, { ids, kind = 'debit', connections = 256, seconds, bulk = 1 }) {
-  const file = join(directory, 'ids');
-  writeFileSync(file, `${ids.join('\n')}\n`);
   runs++;
+  const file = join(directory, `ids_${runs}`);
+  writeFileSync(file, `${ids.join('\n')}\n`);
   const shape = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '20s', '--latency'];
   const run = `${process.pid}_${Date.now()}_${runs}`;
   const env = { ...process.env, IDS: file, KIND: kind, BULK: String(bulk), KEY, RUN: run };

@@ -20,5 +20,5 @@ try {
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   writeReport(suite.rows, { commit, postgres: cluster.version, settings: cluster.settings });
 } finally {
-  cluster.stop();
+  await cluster.stop();
 }

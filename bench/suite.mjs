@@ -2,11 +2,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
-const ROUNDS = 3;
-const SECONDS = 6;
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
 const ACCOUNTS = 10_000;
 const CREDITS = '/v1/customer-credits';
 
@@ -24,6 +25,7 @@ export class Suite {
     pages: this.pages,
     size: this.size,
     pglite: this.pglite,
+    servers: this.servers,
   };
 
   constructor(cluster) {
@@ -240,6 +242,66 @@ export class Suite {
     await verify({ TALLYSTICK_DATA_DIR: directory, DATABASE_URL: '' });
   }
 
+  /** One server, and two on the same machine and database, each with half of the load. */
+  async servers() {
+    await this.withServer(async (first) => {
+      const DATABASE_URL = this.cluster.url(first.database);
+      const second = await startServer({ DATABASE_URL, TALLYSTICK_API_KEY: KEY });
+      try {
+        const ids = await openAccounts(first.url, ACCOUNTS);
+        const half = (url, accounts) =>
+          loadAside(url, { ids: accounts, seconds: SECONDS, connections: 128 });
+        const both = async (accounts) => {
+          const rates = await Promise.all(
+            [first.url, second.url].map((url) => half(url, accounts)),
+          );
+          return rates[0] + rates[1];
+        };
+        await both(ids);
+        for (const [what, accounts] of [
+          ['10,000 accounts', ids],
+          ['one account', ids.slice(0, 1)],
+        ]) {
+          const one = [];
+          const two = [];
+          const waits = [];
+          for (let round = 0; round < ROUNDS; round++) {
+            one.push(this.debits(first.url, accounts));
+            const looked = this.waitsDuring(first.database, SECONDS);
+            two.push(await both(accounts));
+            waits.push(await looked);
+          }
+          this.ratio(`debits on ${what}, two servers ÷ one`, two, one);
+          const detail = 'of the looks at busy connections, ten a second';
+          const share = `${Math.round(median(waits) * 100)} %`;
+          this.add({ what: `waiting for a row lock, ${what}, two servers`, value: share, detail });
+        }
+      } finally {
+        await second.stop();
+      }
+    });
+  }
+
+  /** @returns the share of busy connections that wait for a lock, over some seconds. */
+  async waitsDuring(database, seconds) {
+    const sql = `select count(*) filter (where wait_event_type = 'Lock'), count(*)
+      from pg_stat_activity where datname = '${database}' and state <> 'idle'
+        and pid <> pg_backend_pid()`;
+    const client = new pg.Client({ connectionString: this.cluster.url(database) });
+    await client.connect();
+    const end = performance.now() + seconds * 1000;
+    let waiting = 0;
+    let busy = 0;
+    while (performance.now() < end) {
+      const { rows } = await client.query({ text: sql, rowMode: 'array' });
+      waiting += Number(rows[0][0]);
+      busy += Number(rows[0][1]);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await client.end();
+    return busy === 0 ? 0 : waiting / busy;
+  }
+
   compare(what, url, ids, baseline, goal) {
     const ours = [];
     const base = [];
@@ -322,9 +384,8 @@ export class Suite {
     const value = median(ratios);
     this.add({
       what,
-      goal: `≥ ${goal}`,
+      ...(goal === undefined ? {} : { goal: `≥ ${goal}`, met: value >= goal }),
       value: value.toFixed(2),
-      met: value >= goal,
       detail: `${Math.round(median(ours))} ÷ ${Math.round(median(base))} ${note}, spread ${percent(spread(ratios))}`,
     });
   }

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Attempt } from '../store/outbox.js';
 import type { Address, AddressGuard, Target } from './address.js';
 import type { Connections } from './connections.js';
@@ -51,7 +52,8 @@ export async function attempt(
 ): Promise<Answered> {
   const at = new Date().toISOString();
   const started = performance.now();
-  const end = await endOf(post, (over) => exchange(guard, connections, post, over));
+  const until = started + post.timeout;
+  const end = await endOf(post, (over) => exchange(guard, connections, post, { over, until }));
   const answered = 'status' in end ? end : undefined;
   return {
     attempt: {
@@ -95,18 +97,18 @@ async function exchange(
   guard: AddressGuard,
   connections: Connections,
   post: Post,
-  over: AbortSignal,
+  bounds: Bounds,
 ): Promise<End> {
   const target = await guard.check(post.url);
   if ('fault' in target) return { error: `not called: ${target.fault}` };
   let answer: Answer | undefined;
   for (const headers of post.headerSets) {
     // An attempt that has ended meanwhile is noted as failed, so nothing may be sent any more.
-    over.throwIfAborted();
+    bounds.over.throwIfAborted();
     const agent = connections.agentFor(target);
     answer =
-      (await send(target, post, { agent, headers, over })) ??
-      (await send(target, post, { agent: false, headers, over }))!;
+      (await send(target, post, { ...bounds, agent, headers })) ??
+      (await send(target, post, { ...bounds, agent: false, headers }))!;
     if (!REFUSALS.has(answer.status)) break;
   }
   if (answer === undefined) throw new Error('no headers to send');
@@ -118,19 +120,24 @@ interface Answer {
   readonly retryAfter: string | undefined;
 }
 
-interface Sending {
+interface Bounds {
+  /** Ends the request, whatever state it is in. */
+  readonly over: AbortSignal;
+  /** When nothing may be sent any more, by `performance.now`. */
+  readonly until: number;
+}
+
+interface Sending extends Bounds {
   /** False for a connection of its own. */
   readonly agent: http.Agent | false;
   readonly headers: Record<string, string>;
-  /** Ends the request, whatever state it is in. */
-  readonly over: AbortSignal;
 }
 
 /** @returns undefined where it took a kept connection that turned out to be closed. */
 function send(
   { url, addresses }: Target,
   post: Post,
-  { agent, headers, over }: Sending,
+  { agent, headers, over, until }: Sending,
 ): Promise<Answer | undefined> {
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
@@ -172,7 +179,22 @@ function send(
       if (++interim > INTERIM_ANSWERS_MAX) request.destroy(new Error('too many interim answers'));
     });
     request.on('response', (response) => receive(request, response, { answered, failed }));
-    request.end(post.body);
+    onceConnected(request, () => {
+      if (performance.now() < until) request.end(post.body);
+      else request.destroy(new Error('too late to send: the process was stopped meanwhile'));
+    });
+  });
+}
+
+/**
+ * Acts once a request has a connection on which something can be sent. A process that goes on
+ * after it was stopped for a while hears of connections before its timers end what is over; by
+ * then another server may deliver, so whoever sends looks at the time here.
+ */
+function onceConnected(request: http.ClientRequest, act: () => void): void {
+  request.once('socket', (socket) => {
+    if (request.reusedSocket) act();
+    else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', act);
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Uuid } from '../core/id.js';
 import type { Db } from '../store/db.js';
 import type { Endpoint } from '../store/endpoints.js';
-import { giveLease, takeLease } from '../store/leases.js';
+import { giveLease, renewLease, takeLease } from '../store/leases.js';
 
 const MARGIN_MS = 2_000;
 
@@ -65,7 +65,7 @@ export class Lease {
     const askedAt = performance.now();
     const { storeId, id } = this.#place;
     const { db, owner } = this.#parts;
-    const endpoint = await takeLease(db, storeId, id, owner, lengthOf(this.#parts));
+    const endpoint = await renewLease(db, storeId, id, owner, lengthOf(this.#parts));
     if (endpoint !== undefined) this.#askedAt = askedAt;
     return endpoint;
   }

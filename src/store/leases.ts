@@ -19,30 +19,41 @@ export async function findWork(db: Db): Promise<{ storeId: Uuid; id: Uuid }[]> {
   return rows.map((row) => ({ storeId: row.store_id, id: row.endpoint_id }));
 }
 
-/**
- * Takes or renews the lease of an endpoint. Of two servers one waits for the other's row here,
- * and then the condition is checked again on what that one wrote. Whoever holds it keeps it while
- * the endpoint is disabled, to settle what was in flight.
- *
- * @param milliseconds from now on.
- * @returns undefined where another server holds it, or it is not to be delivered to.
- */
-export async function takeLease(
+/** Takes or renews a lease for some milliseconds from now on. */
+export type GetLease = (
   db: Db,
   storeId: Uuid,
   id: Uuid,
   owner: Uuid,
   milliseconds: number,
-): Promise<Endpoint | undefined> {
-  const { rows } = await db.query(
-    returningEndpoint(`update tallystick.webhook_endpoints set lease_owner = $3,
-        lease_until = now() + $4::float8 * interval '1 millisecond'
-      where store_id = $1 and endpoint_id = $2 and delivery_mode = 'http'
-        and (lease_owner = $3
-          or status = 'enabled' and (lease_until is null or lease_until < now()))`),
-    [storeId, id, owner, milliseconds],
-  );
-  return rows[0] && toEndpoint(rows[0]);
+) => Promise<Endpoint | undefined>;
+
+/**
+ * Takes the lease of an endpoint. Of two servers one waits for the other's row here, and then the
+ * condition is checked again on what that one wrote.
+ *
+ * @returns undefined where another server holds it, or it is not to be delivered to.
+ */
+export const takeLease: GetLease = leaser(
+  "lease_owner = $3 or status = 'enabled' and (lease_until is null or lease_until < now())",
+);
+
+/**
+ * Renews a lease. Whoever holds it keeps it while the endpoint is disabled, to settle what was in
+ * flight. One that was free meanwhile is not taken: others may have delivered what is known here.
+ *
+ * @returns undefined where it is lost.
+ */
+export const renewLease: GetLease = leaser('lease_owner = $3');
+
+function leaser(condition: string): GetLease {
+  const text = returningEndpoint(`update tallystick.webhook_endpoints set lease_owner = $3,
+      lease_until = now() + $4::float8 * interval '1 millisecond'
+    where store_id = $1 and endpoint_id = $2 and delivery_mode = 'http' and (${condition})`);
+  return async (db, storeId, id, owner, milliseconds) => {
+    const { rows } = await db.query(text, [storeId, id, owner, milliseconds]);
+    return rows[0] && toEndpoint(rows[0]);
+  };
 }
 
 export async function giveLease(db: Db, storeId: Uuid, id: Uuid, owner: Uuid): Promise<void> {

@@ -116,7 +116,10 @@ export async function settleFresh(
   );
 }
 
-/** Notes what later attempts came to. What another has settled stays. */
+/**
+ * Notes what later attempts came to. What another has settled stays, and so do the attempts that
+ * another has noted since, unless it is known here that the event has arrived.
+ */
 export async function settleDue(
   db: Db,
   storeId: Uuid,
@@ -130,7 +133,7 @@ export async function settleDue(
           then d.attempts else d.attempts - 0 end || r.attempt
       from ${RESULTS} cross join ${MOMENT}
       where d.store_id = $1 and d.endpoint_id = $2 and d.event_id = r.event_id
-        and d.due_at is not null`,
+        and d.due_at is not null and (d.tries < r.tries or r.status = 'delivered')`,
     settleValues(storeId, endpointId, results),
   );
 }

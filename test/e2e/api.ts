@@ -100,7 +100,8 @@ export class Load {
     return this.writes.filter(({ transaction }) => transaction !== undefined).length;
   }
 
-  start(api: Api, options: { untilRefused: boolean }): void {
+  /** @returns what resolves once these writers have ended. */
+  start(api: Api, options: { untilRefused: boolean }): Promise<unknown> {
     this.#isRunning = true;
     this.#running = Array.from({ length: WRITERS }, async () => {
       while (this.#isRunning) {
@@ -110,6 +111,7 @@ export class Load {
         if (!isAnswered && options.untilRefused) return;
       }
     });
+    return Promise.all(this.#running);
   }
 
   /** Resolves once no request is in flight. */

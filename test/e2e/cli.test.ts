@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api } from './api.js';
 import {
   Cluster,
+  ENGINES,
   POSTGRES_BINARIES,
   REPOSITORY,
   run,
@@ -48,10 +49,8 @@ describe('the command line', () => {
   });
 });
 
-const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
-
 // Commands differ little by engine, and each takes a second to open PGlite, so one will do.
-describe.each(engines.slice(-1))('on %s', (engine) => {
+describe.each(ENGINES.slice(-1))('on %s', (engine) => {
   let cluster: Cluster | undefined;
   let settings: Record<string, string>;
   let directory: string;
@@ -102,7 +101,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
     if (cluster === undefined) return;
     const url = await cluster.database();
     const { stdout } = await run(['migrate', '--plan'], { DATABASE_URL: url });
-    await cluster.psql(new URL(url).pathname.slice(1), stdout);
+    await cluster.sql(stdout, url);
     expect((await run(['migrate'], { DATABASE_URL: url })).stdout).toBe('Nothing to apply.\n');
     expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);
   }, 30_000);
@@ -150,23 +149,23 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
 
   test('doctor and verify fail where the ledger was tampered with', async () => {
     if (cluster === undefined) return;
-    const name = new URL(settings.DATABASE_URL!).pathname.slice(1);
+    const url = settings.DATABASE_URL!;
     const trigger = 'trigger entries_append_only';
-    await cluster.psql(name, `alter table tallystick.entries disable ${trigger}`);
+    await cluster.sql(`alter table tallystick.entries disable ${trigger}`, url);
     const doctor = await run(['doctor'], settings);
     expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining('fail append-only')]);
     const entry = `insert into tallystick.entries
       select store_id, gen_random_uuid(), 0, gen_random_uuid(), 1, 1, 1, now()
       from tallystick.stores limit 1`;
-    await cluster.psql(name, entry);
+    await cluster.sql(entry, url);
     const { code, stdout } = await run(['verify', '--json'], settings);
     expect(code).toBe(1);
     const kinds = JSON.parse(stdout).differences.map(({ kind }: { kind: string }) => kind);
     expect(kinds).toContain('entries_without_transaction');
     const text = await run(['verify'], settings);
     expect(text.stdout).toMatch(/Not clean.*\n.*the first at cct_\w{22} of sto_\w{22}/);
-    await cluster.psql(name, 'delete from tallystick.entries');
-    await cluster.psql(name, `alter table tallystick.entries enable ${trigger}`);
+    await cluster.sql('delete from tallystick.entries', url);
+    await cluster.sql(`alter table tallystick.entries enable ${trigger}`, url);
     expect((await run(['verify'], settings)).code).toBe(0);
   }, 30_000);
 });
@@ -179,15 +178,15 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('verify', () => {
   afterAll(() => cluster.stop());
 
   test('tells of warnings, and exits with 0', async () => {
-    const settings = { DATABASE_URL: await cluster.database() };
-    const name = new URL(settings.DATABASE_URL).pathname.slice(1);
+    const url = await cluster.database();
+    const settings = { DATABASE_URL: url };
     await run(['migrate'], settings);
     await run(['keys', 'create'], settings);
     const account = `insert into tallystick.accounts (store_id, account_id, customer_id, name,
         name_key, unit_label, status, balance, version, created_at, updated_at, posted_at)
       select store_id, gen_random_uuid(), ' c', 'a', 'a', 'u', 'active', 0, 0, now(), now(), now()
       from tallystick.stores`;
-    await cluster.psql(name, account);
+    await cluster.sql(account, url);
     const text = await run(['verify'], settings);
     expect([text.code, text.stdout]).toEqual([
       0,
@@ -218,13 +217,12 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
 
   test('as docs/operations.md grants it runs a server, and can change no entry', async () => {
     const url = await cluster.database();
-    const name = new URL(url).pathname.slice(1);
     await run(['migrate'], { DATABASE_URL: url });
     const page = readFileSync(join(REPOSITORY, 'docs/operations.md'), 'utf8');
     const grants = /```sql\n([\s\S]*?)```/.exec(page)![1]!;
-    await cluster.psql(name, `create role tallystick_server login; ${grants}`);
-    await cluster.psql(name, 'drop trigger entries_append_only on tallystick.entries');
-    const settings = { DATABASE_URL: url.replace('tallystick@', 'tallystick_server@') };
+    await cluster.sql(`create role tallystick_server login; ${grants}`, url);
+    await cluster.sql('drop trigger entries_append_only on tallystick.entries', url);
+    const settings = { DATABASE_URL: url.replace('postgres@', 'tallystick_server@') };
     server = await startServer(settings);
     const api = new Api(server.url, server.key!);
     const account = await api.open('a', '5');
@@ -234,7 +232,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
     expect((await run(['doctor'], settings)).stdout).toMatch(/ok +append-only: the role/);
     expect((await run(['verify'], settings)).code).toBe(0);
     const change = `set role tallystick_server; update tallystick.entries set amount = 9`;
-    await expect(cluster.psql(name, change)).rejects.toThrow(/permission denied/);
+    await expect(cluster.sql(change, url)).rejects.toThrow(/permission denied/);
   }, 30_000);
 });
 
@@ -248,7 +246,7 @@ function textOf(directory: string): string {
     .join('\n');
 }
 
-describe.each(engines)('the first start on %s', (engine) => {
+describe.each(ENGINES)('the first start on %s', (engine) => {
   let cluster: Cluster | undefined;
   let server: ServerProcess | undefined;
 
@@ -279,7 +277,7 @@ describe.each(engines)('the first start on %s', (engine) => {
     const second = await server.kill('SIGTERM');
 
     const secret = key.slice(-20);
-    const stored = url === undefined ? textOf(directory) : await cluster!.dump(url);
+    const stored = url === undefined ? textOf(directory) : await cluster!.textOf(url);
     const logs = first.stderr + second.stdout + second.stderr;
     expect(logs).toContain('"operation":"getAccountBalance"');
     expect(logs.includes(secret) || stored.includes(secret)).toBe(false);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
 import {
   Cluster,
+  ENGINES,
   embeddedDirectory,
   POSTGRES_BINARIES,
   run,
@@ -38,9 +39,7 @@ async function expectClean(settings: Record<string, string>): Promise<void> {
   expect(code).toBe(0);
 }
 
-const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
-
-describe.each(engines)('the server is killed on %s', (engine) => {
+describe.each(ENGINES)('the server is killed on %s', (engine) => {
   let cluster: Cluster | undefined;
   let settings: Record<string, string>;
 
@@ -105,8 +104,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     };
     await progress();
     for (let i = 0; i < 5; i++) {
-      await cluster.psql(
-        'postgres',
+      await cluster.sql(
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tallystick'",
       );
       await progress();

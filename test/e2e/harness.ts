@@ -1,19 +1,17 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-} from 'node:fs';
-import { createServer } from 'node:net';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import {
+  DURABLE,
+  findBinaries,
+  type OwnCluster,
+  type Settings,
+  startCluster,
+} from '../harness/cluster.js';
+import { databaseUrl, onServer } from '../harness/database.js';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -27,11 +25,9 @@ afterAll(() => {
   for (const path of temporary) rmSync(path, { recursive: true, force: true });
 });
 
-/** Makes a directory that `owner` can use; removed after the last test of the file. */
-export function temporaryDirectory(owner?: Owner): string {
+/** Makes a directory, which is removed after the last test of the file. */
+export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'tallystick-e2e-'));
-  if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
-  chmodSync(path, 0o700);
   temporary.add(path);
   return path;
 }
@@ -66,97 +62,55 @@ export async function until<T>(
   }
 }
 
-interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** PostgreSQL refuses to run as root, so root lends it an account that can do little. */
-function clusterOwner(): Owner | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  for (const name of ['postgres', 'nobody']) {
-    const number = (flag: string) =>
-      Number(spawnSync('id', [flag, name], { encoding: 'utf8' }).stdout);
-    const owner = { uid: number('-u'), gid: number('-g') };
-    if (owner.uid > 0) return owner;
-  }
-  return undefined;
-}
-
-function findBinaries(): string | undefined {
-  const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : [];
-  const folders = versions
-    .sort((a, b) => Number(b) - Number(a))
-    .map((version) => `/usr/lib/postgresql/${version}/bin`);
-  return [...folders, ...(process.env.PATH ?? '').split(delimiter)].find(
-    (folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'pg_ctl')),
-  );
-}
-
 export const POSTGRES_BINARIES = findBinaries();
+
+/** The engines that a test can be declared for once each. */
+export const ENGINES: readonly string[] = [
+  ...(process.env.TEST_PGLITE === 'off' ? [] : ['PGlite']),
+  ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL']),
+];
 
 if (POSTGRES_BINARIES === undefined) {
   console.warn('There are no PostgreSQL binaries here: the PostgreSQL half is skipped.');
 }
 
-/** Finds a port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** A throw-away PostgreSQL cluster that syncs to disk, on loopback and a port of its own. */
 export class Cluster {
-  readonly directory: string;
-  readonly #owner: Owner | undefined;
-  readonly #port: number;
+  readonly #cluster: OwnCluster;
   #databases = 0;
 
-  private constructor(directory: string, owner: Owner | undefined, port: number) {
-    this.directory = directory;
-    this.#owner = owner;
-    this.#port = port;
+  private constructor(cluster: OwnCluster) {
+    this.#cluster = cluster;
   }
 
-  static async start(): Promise<Cluster> {
-    const owner = clusterOwner();
-    const cluster = new Cluster(temporaryDirectory(owner), owner, await freePort());
-    await cluster.#run('initdb', [
-      '-D',
-      cluster.#data,
-      '-U',
-      'tallystick',
-      '-A',
-      'trust',
-      '-E',
-      'UTF8',
-    ]);
-    await cluster.#control('start');
-    return cluster;
+  static async start(settings: Settings = {}): Promise<Cluster> {
+    return new Cluster(await startCluster(POSTGRES_BINARIES!, { ...DURABLE, ...settings }));
   }
 
   /** The URL of a new, empty database. */
   async database(): Promise<string> {
-    this.#databases++;
-    const name = `e2e_${this.#databases}`;
-    await this.psql('postgres', `create database ${name}`);
-    return this.url(name);
+    const name = `e2e_${++this.#databases}`;
+    await this.sql(`create database ${name}`);
+    return databaseUrl(this.#cluster.url, name);
   }
 
-  url(database: string): string {
-    return `postgres://tallystick@127.0.0.1:${this.#port}/${database}`;
+  /** Runs statements in a database, or else in that of nobody. */
+  // biome-ignore lint/suspicious/noExplicitAny: a driver's row has whatever the statement selects.
+  sql(statements: string, url = this.#cluster.url): Promise<any[]> {
+    return onServer(url, statements);
   }
 
-  psql(database: string, sql: string): Promise<string> {
-    return this.#run('psql', ['-X', '-q', '-A', '-t', '-d', this.url(database), '-c', sql]);
-  }
-
-  dump(url: string): Promise<string> {
-    return this.#run('pg_dump', ['-d', url]);
+  /** All rows of the ledger's tables, as one text. */
+  async textOf(url: string): Promise<string> {
+    const named = "select tablename as name from pg_tables where schemaname = 'tallystick'";
+    const tables = await this.sql(named, url);
+    const rows = await Promise.all(
+      tables.map(({ name }) => this.sql(`select t::text as row from tallystick.${name} t`, url)),
+    );
+    return rows
+      .flat()
+      .map(({ row }) => row)
+      .join('\n');
   }
 
   /** Stops all its processes without a checkpoint, as a crash would, and starts it again. */
@@ -165,41 +119,16 @@ export class Cluster {
     await this.resume();
   }
 
-  async halt(): Promise<void> {
-    await this.#control('stop', '-m', 'immediate');
+  halt(): Promise<void> {
+    return this.#cluster.halt();
   }
 
-  async resume(): Promise<void> {
-    await this.#control('start');
+  resume(): Promise<void> {
+    return this.#cluster.resume();
   }
 
-  async stop(): Promise<void> {
-    await this.halt();
-    rmSync(this.directory, { recursive: true, force: true });
-  }
-
-  get #data(): string {
-    return join(this.directory, 'data');
-  }
-
-  #control(action: string, ...rest: string[]): Promise<string> {
-    const options = `-p ${this.#port} -h 127.0.0.1 -k ${this.directory} -c fsync=on`;
-    const start = action === 'start' ? ['-o', options, '-l', join(this.directory, 'log')] : [];
-    return this.#run('pg_ctl', [action, '-w', '-D', this.#data, ...start, ...rest]);
-  }
-
-  async #run(program: string, values: string[]): Promise<string> {
-    const child = spawn(join(POSTGRES_BINARIES!, program), values, {
-      ...this.#owner,
-      cwd: this.directory,
-      env: { ...process.env, LC_ALL: 'C' },
-      // pg_ctl leaves the server behind, which must not hold our pipes open.
-      stdio: program === 'pg_ctl' ? 'ignore' : ['ignore', 'pipe', 'pipe'],
-    });
-    const ended = outputOf(child);
-    const { code, stdout, stderr } = await ended;
-    if (code !== 0) throw new Error(`${program} ${values.join(' ')} failed: ${stderr}`);
-    return stdout;
+  stop(): Promise<void> {
+    return this.#cluster.stop();
   }
 }
 
@@ -236,8 +165,9 @@ export function run(
   values: string[],
   settings: Record<string, string> = {},
   cwd = tmpdir(),
+  main = MAIN,
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [MAIN, ...values], { cwd, env: environment(settings) });
+  const child = spawn(process.execPath, [main, ...values], { cwd, env: environment(settings) });
   return outputOf(child);
 }
 
@@ -251,8 +181,12 @@ export interface ServerProcess {
   kill(signal: NodeJS.Signals): Promise<Ended>;
 }
 
-export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
+/** @param main another program than this one, such as its next version. */
+export async function startServer(
+  settings: Record<string, string>,
+  main = MAIN,
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [main, 'serve'], {
     cwd: tmpdir(),
     env: environment({ PORT: '0', LOG_LEVEL: 'error', ...settings }),
   });

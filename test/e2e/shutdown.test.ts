@@ -4,6 +4,7 @@ import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
 import { Blocker } from './blocker.js';
 import {
   Cluster,
+  ENGINES,
   embeddedDirectory,
   POSTGRES_BINARIES,
   run,
@@ -91,9 +92,7 @@ describe('a server whose clients are hostile', () => {
   }, 120_000);
 });
 
-const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
-
-describe.each(engines)('a busy server on %s', (engine) => {
+describe.each(ENGINES)('a busy server on %s', (engine) => {
   let cluster: Cluster | undefined;
   let settings: Record<string, string>;
 

@@ -2,15 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { freePort } from '../harness/cluster.js';
 import { Api, KEY } from './api.js';
-import {
-  type Ended,
-  embeddedDirectory,
-  freePort,
-  run,
-  startServer,
-  temporaryDirectory,
-} from './harness.js';
+import { type Ended, embeddedDirectory, run, startServer, temporaryDirectory } from './harness.js';
 
 /** Every start that cannot go on says why in one line, and changes nothing. */
 

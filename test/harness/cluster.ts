@@ -11,24 +11,75 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+/** A cluster of one's own, which can crash. */
+export interface OwnCluster extends Cluster {
+  /** Stops all its processes without a checkpoint, as a crash would. */
+  halt(): Promise<void>;
+  resume(): Promise<void>;
+}
+
+interface Started extends Cluster {
+  /** Ends it by another signal, and keeps its folder. */
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
 const DEBIAN = '/usr/lib/postgresql';
 const READY_MS_MAX = 30_000;
 
-/** The folder of the newest PostgreSQL server here; undefined where there is none. */
+/**
+ * The folder of the PostgreSQL server that tests use: `TEST_PG_BIN`, or else the newest one here.
+ *
+ * @returns undefined where there is none.
+ * @throws where `TEST_PG_BIN` names a folder without a server.
+ */
 export function findBinaries(): string | undefined {
+  const named = process.env.TEST_PG_BIN;
+  if (!named) return folderWith(['initdb', 'postgres']);
+  if (holds(named, ['initdb', 'postgres'])) return named;
+  throw new Error(
+    `TEST_PG_BIN is ${named}, where initdb and postgres are not. scripts/postgres.sh MAJOR prints a folder that has them.`,
+  );
+}
+
+/** The newest folder that has these programs, of Debian's and of `PATH`. */
+export function folderWith(programs: readonly string[]): string | undefined {
   const debian = existsSync(DEBIAN)
     ? readdirSync(DEBIAN)
         .sort((a, b) => Number(b) - Number(a))
         .map((major) => join(DEBIAN, major, 'bin'))
     : [];
   const folders = [...debian, ...(process.env.PATH ?? '').split(delimiter)];
-  return folders.find((folder) =>
-    ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))),
-  );
+  return folders.find((folder) => holds(folder, programs));
 }
 
-/** Starts a cluster that promises nothing: it syncs no file and is removed at the end. */
-export async function startCluster(binaries: string): Promise<Cluster> {
+function holds(folder: string, programs: readonly string[]): boolean {
+  return programs.every((name) => existsSync(join(folder, name)));
+}
+
+/** What a cluster is set to that promises nothing, unless somebody says otherwise. */
+const THROWAWAY: Settings = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '200',
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  autovacuum: 'off',
+  log_min_messages: 'fatal',
+};
+
+/** What a cluster is set to besides, so that it keeps what it has acknowledged. */
+export const DURABLE: Settings = {
+  fsync: 'on',
+  synchronous_commit: 'on',
+  full_page_writes: 'on',
+  autovacuum: 'on',
+};
+
+export type Settings = Readonly<Record<string, string>>;
+
+/** Makes and starts a cluster, which is removed at its end. It syncs no file unless told to. */
+export async function startCluster(binaries: string, settings: Settings = {}): Promise<OwnCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'tallystick-postgres-'));
   const user = ownerOf(folder);
   const data = join(folder, 'data');
@@ -36,20 +87,20 @@ export async function startCluster(binaries: string): Promise<Cluster> {
   const [command, args] = as(user, join(binaries, 'initdb'), initdb);
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder });
   const port = await freePort();
-  const settings = [
-    `port=${port}`,
-    'listen_addresses=127.0.0.1',
-    'unix_socket_directories=',
-    'max_connections=200',
-    'fsync=off',
-    'synchronous_commit=off',
-    'full_page_writes=off',
-    'autovacuum=off',
-    'log_min_messages=fatal',
-  ].flatMap((setting) => ['-c', setting]);
+  const all = { ...THROWAWAY, ...settings, port: String(port) };
+  const options = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const server = as(user, join(binaries, 'postgres'), ['-D', data, ...options]);
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  const server = as(user, join(binaries, 'postgres'), ['-D', data, ...settings]);
-  return startIn(folder, server, url, 'SIGINT');
+  const start = () => startIn(folder, server, url, 'SIGQUIT');
+  let running = await start();
+  return {
+    url,
+    stop: () => running.stop(),
+    halt: () => running.end('SIGQUIT'),
+    async resume() {
+      running = await start();
+    },
+  };
 }
 
 /** Starts what answers as PostgreSQL does, in a folder that is removed at its end. */
@@ -58,15 +109,18 @@ export async function startIn(
   [command, args]: [string, string[]],
   url: string,
   endedBy: NodeJS.Signals,
-): Promise<Cluster> {
+): Promise<Started> {
   const child = spawn(command, args, { stdio: 'ignore', cwd: folder });
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });
-  const stop = async () => {
+  const end = async (signal: NodeJS.Signals) => {
     // The wrapper that changed the user has become the server itself, so this reaches it.
-    child.kill(endedBy);
+    child.kill(signal);
     await gone;
+  };
+  const stop = async () => {
+    await end(endedBy);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -75,7 +129,7 @@ export async function startIn(
     await stop();
     throw error;
   }
-  return { url, stop };
+  return { url, stop, end };
 }
 
 /** PostgreSQL refuses to run as root, so there the folder is given to somebody else. */

@@ -7,6 +7,6 @@ test.runIf(process.env.TALLYSTICK_REQUIRE_POSTGRES === '1')(
   },
 );
 
-test('PGlite takes part', () => {
+test.runIf(process.env.TEST_PGLITE !== 'off')('PGlite takes part', () => {
   expect(inject('pglite')).toMatch(/^\d+\./);
 });

@@ -34,7 +34,11 @@ export interface DatabaseOptions {
 const server = inject('postgres');
 let created = 0;
 
-export const PGLITE: TestEngine = { name: 'PGlite', available: true, create: createPglite };
+export const PGLITE: TestEngine = {
+  name: 'PGlite',
+  available: process.env.TEST_PGLITE !== 'off',
+  create: createPglite,
+};
 export const POSTGRES: TestEngine = {
   name: 'PostgreSQL',
   available: server !== undefined,

@@ -27,6 +27,7 @@ export default class PlainEnd implements Reporter {
   #engines(): string {
     const { pglite, postgres } = this.#vitest!.getRootProject().getProvidedContext();
     if (pglite === undefined) return 'engines: none';
+    if (process.env.TEST_PGLITE === 'off') return `engines: PostgreSQL ${postgres?.version}`;
     return postgres === undefined
       ? `engines: PGlite ${pglite} (no PostgreSQL here: its half was skipped)`
       : `engines: PGlite ${pglite}, PostgreSQL ${postgres.version}`;

@@ -4,7 +4,7 @@ import https from 'node:https';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AddressGuard, parseAllowList } from '../../src/ledger/address.js';
 import { attempt, retryAfterOf } from '../../src/ledger/attempt.js';
 import { Connections } from '../../src/ledger/connections.js';
@@ -162,6 +162,34 @@ describe('a connection', () => {
     }
     expect(reached).toEqual(['127.0.0.1', '127.0.0.2']);
     await until('the first is closed', () => sockets[0]!.destroyed);
+    close();
+  });
+
+  test('is sent nothing once the attempt is over, though no timer has ended it yet', async () => {
+    let sent = 0;
+    const { sockets, send, close } = await serve((socket) => {
+      sent++;
+      socket.write(OK);
+    });
+    // The process is stopped for a minute while a name is resolved: what it waits for is there
+    // when it goes on, before any of its timers.
+    const now = performance.now.bind(performance);
+    let stoppedFor = 0;
+    let stops = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + stoppedFor);
+    const stopping = new AddressGuard(parseAllowList('127.0.0.1'), async () => {
+      stoppedFor += stops;
+      return [{ address: '127.0.0.1', family: 4 }];
+    });
+    const sendOn = async (milliseconds: number) => {
+      stops = milliseconds;
+      return (await send('stopped.invalid', stopping)).attempt;
+    };
+    expect((await sendOn(60_000)).error).toContain('too late');
+    expect((await sendOn(0)).response_status).toBe(200);
+    expect((await sendOn(60_000)).error).toContain('too late');
+    expect([sent, sockets.length], 'one on a new connection, one on a kept one').toEqual([1, 2]);
+    vi.restoreAllMocks();
     close();
   });
 

@@ -1,9 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
 import http from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { openPglite } from '../../src/embedded/pglite.js';
 import {
@@ -20,7 +17,6 @@ import {
   type Store,
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
-import { findBinaries } from '../harness/cluster.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
 
@@ -42,40 +38,6 @@ export async function until(
     if (Date.now() > deadline) throw new Error(`Waited ${milliseconds} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Starts a PostgreSQL cluster of its own, which is gone after `close`. */
-export async function startPostgres(): Promise<Closable & { url: string }> {
-  const bin = findBinaries();
-  if (bin === undefined) throw new Error('There is no PostgreSQL here.');
-  const isRoot = process.getuid?.() === 0;
-  const directory = mkdtempSync(join(tmpdir(), 'tallystick-webhooks-'));
-  const as = (program: string, ...args: string[]): [string, string[]] =>
-    isRoot
-      ? ['runuser', ['-u', 'postgres', '--', join(bin, program), ...args]]
-      : [join(bin, program), args];
-  if (isRoot) execFileSync('chown', ['postgres', directory]);
-  const data = join(directory, 'data');
-  const port = await freePort();
-  const options = { cwd: directory, stdio: 'ignore' as const };
-  execFileSync(...as('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-N'), options);
-  const settings = `-p ${port} -k ${directory} -c listen_addresses=127.0.0.1 -c fsync=off`;
-  execFileSync(...as('pg_ctl', '-D', data, '-w', '-o', settings, 'start'), options);
-  return {
-    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
-    async close() {
-      execFileSync(...as('pg_ctl', '-D', data, '-m', 'immediate', 'stop'), options);
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
 }
 
 export interface Received {

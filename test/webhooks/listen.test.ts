@@ -1,8 +1,8 @@
 import { constructWebhookEventEntity } from 'creem/webhooks.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../harness/cluster.js';
 import {
   call,
-  freePort,
   KEY,
   type Running,
   spawnMain,

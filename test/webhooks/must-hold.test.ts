@@ -4,17 +4,16 @@ import { formatId } from '../../src/core/id.js';
 import { type Engine, openPostgres } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
 import { readDue, readFresh } from '../../src/store/outbox.js';
-import { findBinaries } from '../harness/cluster.js';
+import { type Cluster, findBinaries, freePort, startCluster } from '../harness/cluster.js';
+import { onServer, databaseUrl as urlOf } from '../harness/database.js';
 import {
   call,
-  freePort,
   KEY,
   type Received,
   type Running,
   seeded,
   settingsOf,
   spawnMain,
-  startPostgres,
   startReceiver,
   startServer,
   until,
@@ -22,25 +21,24 @@ import {
 
 /** What must hold on a real PostgreSQL, with crashes, bad receivers and much history. */
 
-const hasPostgres = findBinaries() !== undefined;
+const binaries = findBinaries();
+const hasPostgres = binaries !== undefined;
 const onPostgres = test.skipIf(!hasPostgres);
 
-let cluster: Awaited<ReturnType<typeof startPostgres>>;
+let cluster: Cluster | undefined;
 let databaseUrl: string;
 let databases = 0;
 
 beforeAll(async () => {
-  cluster = await startPostgres();
+  if (binaries !== undefined) cluster = await startCluster(binaries, { autovacuum: 'on' });
 }, 60_000);
-afterAll(() => cluster.close());
+afterAll(() => cluster?.stop());
 
 beforeEach(async () => {
+  if (cluster === undefined) return;
   const name = `hooks_${++databases}`;
-  const admin = new pg.Client({ connectionString: cluster.url });
-  await admin.connect();
-  await admin.query(`create database ${name}`);
-  await admin.end();
-  databaseUrl = cluster.url.replace(/postgres$/, name);
+  await onServer(cluster.url, `create database ${name}`);
+  databaseUrl = urlOf(cluster.url, name);
 });
 
 async function withRows<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, Ledger, listStores, type Store } from '../../src/ledger/index.js';
 import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
+import { readDelivery } from '../../src/store/deliveries.js';
+import { giveLease, renewLease, takeLease } from '../../src/store/leases.js';
+import {
+  addToOutbox,
+  type Result,
+  readDue,
+  settleDue,
+  settleFresh,
+} from '../../src/store/outbox.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /** What several do to webhooks at once comes to what one after the other would do. */
@@ -68,5 +78,60 @@ onEngines(({ name, create }) => {
       await Promise.allSettled(ledgers.map(subscribe));
       expect(await ledgers[0]!.webhooks.list(store)).toHaveLength(ENDPOINTS_MAX);
     }
+  });
+
+  test('an attempt that is noted late undoes none that another server has noted since', async () => {
+    const ledger = ledgers[0]!;
+    const { reader } = ledger.engine;
+    const [endpoint] = await ledger.webhooks.list(store);
+    const place = [reader, store.id, endpoint!.id] as const;
+    const eventId = newId();
+    await addToOutbox(reader, store.id, {
+      endpointId: endpoint!.id,
+      eventId,
+      type: 'account.frozen',
+      accountId: newId(),
+      seq: 1,
+      body: '{}',
+    });
+    const attempt = { at: 'now', latency_ms: 1, response_status: 500, error: null };
+    const came = (tries: number, status: Result['status'] = 'retrying'): Result[] => {
+      return [{ eventId, status, tries, attempt, delay: status === 'retrying' ? 0 : null }];
+    };
+    await settleFresh(...place, came(1));
+    await settleDue(...place, came(2));
+    await settleDue(...place, came(3));
+    // By a server that was stopped after its second attempt, and goes on now.
+    await settleDue(...place, came(2));
+    expect((await readDue(...place, 9)).map(({ tries }) => tries)).toEqual([3]);
+    expect((await readDelivery(...place, eventId))?.attempts).toHaveLength(3);
+    // That an event has arrived is true, whoever learns it late.
+    await settleDue(...place, came(2, 'delivered'));
+    expect((await readDelivery(...place, eventId))?.status).toBe('delivered');
+    await settleDue(...place, came(4));
+    expect((await readDelivery(...place, eventId))?.status).toBe('delivered');
+  });
+
+  test('a lease that another had meanwhile is lost, also where it is free again', async () => {
+    const ledger = ledgers[0]!;
+    const { reader } = ledger.engine;
+    const [endpoint] = await ledger.webhooks.list(store);
+    await reader.query(
+      `update tallystick.webhook_endpoints set delivery_mode = 'http', url = 'https://a.example/'
+        where endpoint_id = $1`,
+      [endpoint!.id],
+    );
+    const place = [reader, store.id, endpoint!.id] as const;
+    const [stopped, other] = [newId(), newId()];
+    // It is over at once, and as long as nobody has taken it its holder misses nothing.
+    expect(await takeLease(...place, stopped, -1_000)).toBeDefined();
+    expect(await renewLease(...place, stopped, -1_000)).toBeDefined();
+    expect(await takeLease(...place, other, 60_000)).toBeDefined();
+    expect(await renewLease(...place, stopped, 60_000)).toBeUndefined();
+    await giveLease(...place, stopped);
+    expect(await renewLease(...place, other, 60_000)).toBeDefined();
+    await giveLease(...place, other);
+    expect(await renewLease(...place, stopped, 60_000)).toBeUndefined();
+    expect(await takeLease(...place, stopped, 60_000)).toBeDefined();
   });
 });
