@@ -64,7 +64,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
       directory = join(temporaryDirectory(), 'data');
       settings = { TALLYSTICK_DATA_DIR: directory };
     }
-  }, 60_000);
+  });
 
   afterAll(() => cluster?.stop());
 
@@ -79,7 +79,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
       const { code, stderr } = await run(command, settings);
       expect([code, stderr]).toEqual([3, expect.stringMatching(/no data in|lacks \d+ of/)]);
     }
-  }, 30_000);
+  });
 
   test('migrate --plan prints what migrate then runs, and runs nothing', async () => {
     const plan = await run(['migrate', '--plan'], settings);
@@ -96,7 +96,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
     expect(await json(['migrate'])).toMatchObject({ applied: files });
     expect(await json(['migrate'])).toMatchObject({ applied: [] });
     expect((await run(['migrate', '--plan'], settings)).stdout).toBe('');
-  }, 60_000);
+  });
 
   test('the plan can be run by hand', async () => {
     if (cluster === undefined) return;
@@ -105,7 +105,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
     await cluster.psql(new URL(url).pathname.slice(1), stdout);
     expect((await run(['migrate'], { DATABASE_URL: url })).stdout).toBe('Nothing to apply.\n');
     expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);
-  }, 30_000);
+  });
 
   test('keys are created, listed and revoked, and shown once', async () => {
     const values = ['keys', 'create', '--mode', 'live', '--store', 'shop', '--name', 'reader'];
@@ -127,7 +127,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
       ({ id }: { id: string }) => id === created.id,
     );
     expect(revoked).toMatchObject({ last_used_at: null, revoked_at: expect.any(String) });
-  }, 60_000);
+  });
 
   test('doctor looks at everything', async () => {
     const { checks } = await json(['doctor']);
@@ -146,7 +146,7 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
     expect((await run(['doctor'], settings)).stdout).not.toContain('\u001b');
     const away = await run(['doctor'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/none' });
     expect([away.code, away.stdout]).toEqual([3, expect.stringContaining('fail postgresql')]);
-  }, 30_000);
+  });
 
   test('doctor and verify fail where the ledger was tampered with', async () => {
     if (cluster === undefined) return;
@@ -168,14 +168,14 @@ describe.each(engines.slice(-1))('on %s', (engine) => {
     await cluster.psql(name, 'delete from tallystick.entries');
     await cluster.psql(name, `alter table tallystick.entries enable ${trigger}`);
     expect((await run(['verify'], settings)).code).toBe(0);
-  }, 30_000);
+  });
 });
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('verify', () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await Cluster.start();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   test('tells of warnings, and exits with 0', async () => {
@@ -200,7 +200,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('verify', () => {
       0,
       { clean: true, differences: [], warnings: [{ kind: 'customer_id_not_trimmed', count: 1 }] },
     ]);
-  }, 60_000);
+  });
 });
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
@@ -209,7 +209,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
 
   beforeAll(async () => {
     cluster = await Cluster.start();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server?.kill('SIGKILL');
@@ -235,7 +235,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
     expect((await run(['verify'], settings)).code).toBe(0);
     const change = `set role tallystick_server; update tallystick.entries set amount = 9`;
     await expect(cluster.psql(name, change)).rejects.toThrow(/permission denied/);
-  }, 30_000);
+  });
 });
 
 /** Everything below a directory, as one text. */
@@ -284,5 +284,5 @@ describe.each(engines)('the first start on %s', (engine) => {
     expect(logs).toContain('"operation":"getAccountBalance"');
     expect(logs.includes(secret) || stored.includes(secret)).toBe(false);
     expect(stored).toContain(key.slice(0, 16));
-  }, 60_000);
+  });
 });

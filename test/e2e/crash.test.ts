@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../harness/until.js';
 import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
 import {
   Cluster,
@@ -7,7 +8,6 @@ import {
   run,
   type ServerProcess,
   startServer,
-  until,
 } from './harness.js';
 
 /**
@@ -51,7 +51,7 @@ describe.each(engines)('the server is killed on %s', (engine) => {
     } else {
       settings = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
     }
-  }, 60_000);
+  });
 
   afterAll(() => cluster?.stop());
 
@@ -75,7 +75,7 @@ describe.each(engines)('the server is killed on %s', (engine) => {
     await expectSound(load, api, accounts);
     expect((await server.kill('SIGTERM')).code).toBe(0);
     await expectClean(settings);
-  }, 120_000);
+  });
 });
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () => {
@@ -87,7 +87,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     cluster = await Cluster.start();
     settings = { DATABASE_URL: await cluster.database() };
     server = await startServer({ ...settings, TALLYSTICK_API_KEY: KEY });
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server.kill('SIGKILL');
@@ -119,7 +119,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     await load.retry(api);
     await expectSound(load, api, accounts);
     await expectClean(settings);
-  }, 120_000);
+  });
 
   test('while it is down, reads and writes are 503 with Retry-After, and the probe says so', async () => {
     const api = new Api(server.url, KEY);
@@ -144,5 +144,5 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     await until('the server is ready', async () => (await fetch(`${server.url}/readyz`)).ok);
     expect((await api.post(`/accounts/${account}/debit`, move)).status).toBe(201);
     expect(await api.balance(account)).toBe('4');
-  }, 60_000);
+  });
 });

@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { endWithUs, removeWithUs } from '../harness/leash.js';
+import { until } from '../harness/until.js';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -33,6 +35,7 @@ export function temporaryDirectory(owner?: Owner): string {
   if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
   chmodSync(path, 0o700);
   temporary.add(path);
+  removeWithUs(path);
   return path;
 }
 
@@ -49,21 +52,6 @@ export async function embeddedDirectory(): Promise<string> {
   const path = join(temporaryDirectory(), 'data');
   cpSync(await template, path, { recursive: true });
   return path;
-}
-
-/** Repeats a question until it is answered with something, and fails at the deadline. */
-export async function until<T>(
-  what: string,
-  ask: () => T | undefined | false | Promise<T | undefined | false>,
-  milliseconds = 20_000,
-): Promise<T> {
-  const deadline = Date.now() + milliseconds;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== false) return answer;
-    if (Date.now() > deadline) throw new Error(`Waited ${milliseconds} ms in vain: ${what}.`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 interface Owner {
@@ -238,6 +226,7 @@ export function run(
   cwd = tmpdir(),
 ): Promise<Ended> {
   const child = spawn(process.execPath, [MAIN, ...values], { cwd, env: environment(settings) });
+  endWithUs(child, 'SIGKILL');
   return outputOf(child);
 }
 
@@ -256,6 +245,7 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
     cwd: tmpdir(),
     env: environment({ PORT: '0', LOG_LEVEL: 'error', ...settings }),
   });
+  endWithUs(child, 'SIGKILL');
   const ended = outputOf(child);
   let announced = '';
   child.stdout.on('data', (text: string) => {
@@ -268,7 +258,7 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
   // The lines are written at once, so the last of them is there with the first.
   const url = await Promise.race([
     early,
-    until('the server listens', () => /listens on (\S+) .*\n.*\n/.exec(announced)?.[1], 40_000),
+    until('the server listens', () => /listens on (\S+) .*\n.*\n/.exec(announced)?.[1]),
   ]);
   return {
     url,

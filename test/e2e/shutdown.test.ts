@@ -1,15 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../harness/until.js';
 import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
 import { Blocker } from './blocker.js';
-import {
-  Cluster,
-  embeddedDirectory,
-  POSTGRES_BINARIES,
-  run,
-  startServer,
-  until,
-} from './harness.js';
+import { Cluster, embeddedDirectory, POSTGRES_BINARIES, run, startServer } from './harness.js';
 
 /** SIGTERM: what is in flight is answered, nothing new is taken, and the exit code is 0. */
 
@@ -20,7 +14,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a server on PostgreSQL', () =>
   beforeAll(async () => {
     cluster = await Cluster.start();
     url = await cluster.database();
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 
@@ -48,7 +42,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a server on PostgreSQL', () =>
     expect(answers.map(({ status }) => status)).toEqual(Array(40).fill(201));
     const { code, signal } = await ended;
     expect({ code, signal }).toEqual({ code: 0, signal: null });
-  }, 30_000);
+  });
 });
 
 describe('a server whose clients are hostile', () => {
@@ -84,11 +78,10 @@ describe('a server whose clients are hostile', () => {
     }
     // It is served in its turn, so that what the others sent has been begun by now.
     expect(await api.balance(account)).toBe('100');
-    const toldAt = performance.now();
+    // By itself it would wait for them for ever.
     const { code } = await server.kill('SIGTERM');
     expect(code).toBe(0);
-    expect(performance.now() - toldAt).toBeLessThan(10_000);
-  }, 120_000);
+  });
 });
 
 const engines = ['PGlite', ...(POSTGRES_BINARIES === undefined ? [] : ['PostgreSQL'])];
@@ -103,7 +96,7 @@ describe.each(engines)('a busy server on %s', (engine) => {
       cluster === undefined
         ? { TALLYSTICK_DATA_DIR: await embeddedDirectory() }
         : { DATABASE_URL: await cluster.database() };
-  }, 60_000);
+  });
 
   afterAll(() => cluster?.stop());
 
@@ -129,5 +122,5 @@ describe.each(engines)('a busy server on %s', (engine) => {
     expect(await again.balance(account)).toBe(load.expected(account, 100_000));
     await second.kill('SIGTERM');
     expect((await run(['verify'], settings)).code).toBe(0);
-  }, 60_000);
+  });
 });

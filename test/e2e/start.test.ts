@@ -53,7 +53,7 @@ describe('an embedded data directory', () => {
     expect(await new Api(second.url, KEY).balance(account)).toBe('7');
     expect((await second.kill('SIGTERM')).code).toBe(0);
     expect(existsSync(`${directory}.lock`)).toBe(false);
-  }, 60_000);
+  });
 
   // Only Linux tells when a process started.
   test.skipIf(!existsSync('/proc/self/stat'))(
@@ -64,7 +64,6 @@ describe('an embedded data directory', () => {
       const { code } = await run(['migrate'], { TALLYSTICK_DATA_DIR: directory });
       expect(code).toBe(0);
     },
-    60_000,
   );
 
   test('of another PostgreSQL major is refused and left alone', async () => {
@@ -99,7 +98,7 @@ describe('an embedded data directory', () => {
     const ended = await run(['serve', '--port', '0'], { TALLYSTICK_DATA_DIR: directory });
     expectOneLine(ended, 3, /cannot be opened/);
     expect(readFileSync(join(directory, 'global', 'pg_control'), 'utf8')).toBe('damaged');
-  }, 30_000);
+  });
 
   test('that a killed first start has begun is begun again', async () => {
     const directory = join(temporaryDirectory(), 'data');
@@ -108,7 +107,7 @@ describe('an embedded data directory', () => {
     const { code } = await run(['migrate'], { TALLYSTICK_DATA_DIR: directory });
     expect(code).toBe(0);
     expect(existsSync(`${directory}.new`)).toBe(false);
-  }, 60_000);
+  });
 });
 
 /** Speaks just enough of the protocol to say that it is of a given version. */
@@ -172,16 +171,12 @@ describe('a setting', () => {
     ['TALLYSTICK_API_KEY', 'sk_live_0123456789abcdef', /begins with tally_test_/],
     ['TALLYSTICK_API_KEY', 'tally_test_x', /20 to 200 visible ASCII/],
     ['HOST', '192.0.2.1', /Cannot listen on 192.0.2.1:0 .*Set HOST and PORT/],
-  ])(
-    '%s=%s stops the start',
-    async (name, value, line) => {
-      const directory = join(temporaryDirectory(), 'data');
-      const settings = { PORT: '0', TALLYSTICK_DATA_DIR: directory, [name]: value };
-      const ended = await run(['serve'], settings);
-      expectOneLine(ended, 2, line);
-      expect(ended.stderr).not.toContain('secret-word');
-      expect(ended.stderr).not.toContain('sk_live_0123456789abcdef');
-    },
-    60_000,
-  );
+  ])('%s=%s stops the start', async (name, value, line) => {
+    const directory = join(temporaryDirectory(), 'data');
+    const settings = { PORT: '0', TALLYSTICK_DATA_DIR: directory, [name]: value };
+    const ended = await run(['serve'], settings);
+    expectOneLine(ended, 2, line);
+    expect(ended.stderr).not.toContain('secret-word');
+    expect(ended.stderr).not.toContain('sk_live_0123456789abcdef');
+  });
 });

@@ -195,7 +195,7 @@ describe.each(engines)('verify on %s', (_name, openEngine) => {
     await ensureKey(engine.reader, generateKey('test'), { name: 'k', scopes: ['*'] });
     const [store] = await listStores(engine.reader);
     await fill(ledger, store!);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await ledger.close();

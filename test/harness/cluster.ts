@@ -4,6 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import pg from 'pg';
+import { endWithUs, removeWithUs } from './leash.js';
+import { WAIT_MS_MAX } from './until.js';
 
 /** A PostgreSQL cluster, or what stands in front of one, on loopback. */
 export interface Cluster {
@@ -12,7 +14,6 @@ export interface Cluster {
 }
 
 const DEBIAN = '/usr/lib/postgresql';
-const READY_MS_MAX = 30_000;
 
 /** The folder of the newest PostgreSQL server here; undefined where there is none. */
 export function findBinaries(): string | undefined {
@@ -60,6 +61,8 @@ export async function startIn(
   endedBy: NodeJS.Signals,
 ): Promise<Cluster> {
   const child = spawn(command, args, { stdio: 'ignore', cwd: folder });
+  removeWithUs(folder);
+  endWithUs(child, 'SIGQUIT');
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });
@@ -119,7 +122,7 @@ export function freePort(): Promise<number> {
 }
 
 async function answers(url: string): Promise<void> {
-  const deadline = Date.now() + READY_MS_MAX;
+  const deadline = Date.now() + WAIT_MS_MAX;
   for (;;) {
     const client = new pg.Client({ connectionString: url });
     client.on('error', () => {});

@@ -253,7 +253,7 @@ onEngines((engine) => {
     return { model, real };
   };
 
-  test('grants, holds and time are as in the model', { timeout: 240_000 }, async () => {
+  test('grants, holds and time are as in the model', async () => {
     const seed = seedOf(`funds property test on ${engine.name}`);
     await fc.assert(
       fc.asyncProperty(groups, async (sent) => {
@@ -271,7 +271,7 @@ onEngines((engine) => {
     await expectSound(database.engine.reader);
     expect((await verifyLedger(database.engine)).differences).toEqual([]);
   });
-  test('the past stays what it was', { timeout: 240_000 }, async () => {
+  test('the past stays what it was', async () => {
     const seed = seedOf(`balances of the past on ${engine.name}`);
     await fc.assert(
       fc.asyncProperty(groups, async (sent) => {

@@ -273,7 +273,7 @@ for (const [name, engine, options, numRuns] of RUNS) {
       return new Real(ledgers, (await new KeyRing(reader).authenticate(apiKey))!.store);
     };
 
-    test(`${name}: the ledger does as the model does`, { timeout: 240_000 }, async () => {
+    test(`${name}: the ledger does as the model does`, async () => {
       const seed = seedOf(`property test on ${engine.name} ${name}`);
       await fc.assert(
         fc.asyncProperty(groups, async (sent) => {

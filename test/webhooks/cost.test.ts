@@ -32,7 +32,7 @@ beforeAll(async () => {
   const opened = await ledger.open(store, account);
   if (opened.kind !== 'account') throw new Error('The account was refused.');
   accountId = opened.account.id;
-}, 60_000);
+});
 afterAll(() => ledger.close());
 
 beforeEach(async () => {

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { openPglite } from '../../src/embedded/pglite.js';
 import { AddressGuard } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
-import { call, type Running, settingsOf, startReceiver, startServer, until } from './harness.js';
+import { until } from '../harness/until.js';
+import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';
 
 /** What happens while an endpoint is disabled waits for it, and its owner sees why and since when. */
 
@@ -23,7 +24,7 @@ beforeAll(async () => {
   };
   const guard = new AddressGuard(settings.allow);
   server = await startServer(await openPglite(), settings, guard, log);
-}, 60_000);
+});
 afterAll(() => server.close());
 
 beforeEach(async () => {

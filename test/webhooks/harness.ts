@@ -21,6 +21,8 @@ import {
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
 import { findBinaries } from '../harness/cluster.js';
+import { endWithUs } from '../harness/leash.js';
+import { until } from '../harness/until.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
 
@@ -29,19 +31,6 @@ export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.
 
 export interface Closable {
   close(): Promise<void>;
-}
-
-/** Polls until a condition holds. @throws at the deadline, saying what was waited for. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  milliseconds = 20_000,
-): Promise<void> {
-  const deadline = Date.now() + milliseconds;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`Waited ${milliseconds} ms in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 export async function freePort(): Promise<number> {
@@ -206,6 +195,7 @@ export async function spawnMain(
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endWithUs(child, 'SIGKILL');
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk;

@@ -20,7 +20,8 @@ import {
   sealSecret,
   secretKeyId,
 } from '../../src/ledger/secrets.js';
-import { call, type Running, settingsOf, startReceiver, startServer, until } from './harness.js';
+import { until } from '../harness/until.js';
+import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';
 
 /** Signing secrets: who sees them, and how they stand in the database. */
 
@@ -116,7 +117,7 @@ describe('a server', () => {
     engine = await openPglite();
     server = await startServer(engine);
     await ensureKey(engine.reader, READER, { name: 'reads', scopes: ['webhooks:read'] });
-  }, 60_000);
+  });
   afterAll(() => server.close());
 
   const api = (method: string, path: string, body?: object) => call(server.url, method, path, body);
