@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/harness/setup.ts'],
+    setupFiles: ['test/harness/orphan.ts'],
     reporters: ['default', './test/harness/reporter.ts'],
     pool: 'forks',
     // PGlite and PostgreSQL share the cores with the tests, so that more workers are no faster.

@@ -49,7 +49,7 @@ describe.each(engines)('the server is killed on %s', (engine) => {
       cluster = await Cluster.start();
       settings = { DATABASE_URL: await cluster.database() };
     } else {
-      settings = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
+      settings = { TALLYSTICK_DATA_DIR: embeddedDirectory() };
     }
   });
 

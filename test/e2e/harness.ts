@@ -1,20 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-} from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { endWithUs, removeWithUs } from '../harness/leash.js';
+import { copyTemplate } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
@@ -39,18 +32,10 @@ export function temporaryDirectory(owner?: Owner): string {
   return path;
 }
 
-let template: Promise<string> | undefined;
-
-/** A migrated PGlite directory of one's own: a copy, because making one takes seconds. */
-export async function embeddedDirectory(): Promise<string> {
-  template ??= (async () => {
-    const path = join(temporaryDirectory(), 'data');
-    const { code, stderr } = await run(['migrate'], { TALLYSTICK_DATA_DIR: path });
-    if (code !== 0) throw new Error(stderr);
-    return path;
-  })();
+/** A migrated PGlite directory of one's own. */
+export function embeddedDirectory(): string {
   const path = join(temporaryDirectory(), 'data');
-  cpSync(await template, path, { recursive: true });
+  copyTemplate(path);
   return path;
 }
 

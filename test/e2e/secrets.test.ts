@@ -8,7 +8,7 @@ const A = Buffer.alloc(32, 0xa).toString('base64');
 const B = Buffer.alloc(32, 0xb).toString('hex');
 
 test('from plain text to a key, to another one, and back, beside servers that start anew', async () => {
-  const TALLYSTICK_DATA_DIR = await embeddedDirectory();
+  const TALLYSTICK_DATA_DIR = embeddedDirectory();
   const env = { TALLYSTICK_DATA_DIR, TALLYSTICK_API_KEY: KEY };
   let secret = '';
   let id = '';

@@ -54,7 +54,7 @@ describe('a server whose clients are hostile', () => {
   });
 
   test('that is told to stop ends with 0 in ten seconds all the same', async () => {
-    const settings = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
+    const settings = { TALLYSTICK_DATA_DIR: embeddedDirectory() };
     const server = await startServer({ ...settings, TALLYSTICK_API_KEY: KEY });
     const api = new Api(server.url, KEY);
     const account = await api.open('hostile', '100');
@@ -94,7 +94,7 @@ describe.each(engines)('a busy server on %s', (engine) => {
     if (engine === 'PostgreSQL') cluster = await Cluster.start();
     settings =
       cluster === undefined
-        ? { TALLYSTICK_DATA_DIR: await embeddedDirectory() }
+        ? { TALLYSTICK_DATA_DIR: embeddedDirectory() }
         : { DATABASE_URL: await cluster.database() };
   });
 

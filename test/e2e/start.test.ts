@@ -33,7 +33,7 @@ function contentsOf(directory: string): Record<string, string> {
 
 describe('an embedded data directory', () => {
   test('serves one process at a time, and outlives one that was killed', async () => {
-    const directory = await embeddedDirectory();
+    const directory = embeddedDirectory();
     const settings = { TALLYSTICK_DATA_DIR: directory, TALLYSTICK_API_KEY: KEY };
     const first = await startServer(settings);
     const account = await new Api(first.url, KEY).open('kept', '7');
@@ -59,7 +59,7 @@ describe('an embedded data directory', () => {
   test.skipIf(!existsSync('/proc/self/stat'))(
     'is taken over from a dead process whose id is in use again',
     async () => {
-      const directory = await embeddedDirectory();
+      const directory = embeddedDirectory();
       writeFileSync(`${directory}.lock`, `${process.pid} 1\n`);
       const { code } = await run(['migrate'], { TALLYSTICK_DATA_DIR: directory });
       expect(code).toBe(0);

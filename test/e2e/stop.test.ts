@@ -35,11 +35,11 @@ async function openAccount(url: string): Promise<void> {
   expect((await call(url, 'POST', '/v1/customer-credits/accounts', body)).status).toBe(201);
 }
 
-test('a receiver that switches protocols keeps neither its deliveries nor the end', async () => {
+test.concurrent('a receiver that switches protocols keeps neither its deliveries nor the end', async () => {
   const receiver = await startReceiver((_, response) => {
     response.writeHead(101, { connection: 'upgrade', upgrade: 'x' }).end();
   });
-  const directory = await embeddedDirectory();
+  const directory = embeddedDirectory();
   const retry = { TALLYSTICK_WEBHOOK_RETRY: '0s,50ms,50ms' };
   const env = { ...ENV, ...retry, TALLYSTICK_DATA_DIR: directory };
   const server = await spawnMain(['serve'], env, /listens on/);
@@ -58,9 +58,9 @@ test('a receiver that switches protocols keeps neither its deliveries nor the en
   await receiver.close();
 });
 
-test('an attempt that hangs is cut short at the end', async () => {
+test.concurrent('an attempt that hangs is cut short at the end', async () => {
   const receiver = await startReceiver(() => {});
-  const env = { ...ENV, TALLYSTICK_DATA_DIR: await embeddedDirectory() };
+  const env = { ...ENV, TALLYSTICK_DATA_DIR: embeddedDirectory() };
   const server = await spawnMain(['serve'], env, /listens on/);
   await call(urlOf(server), 'POST', '/v1/webhooks', { url: receiver.url });
   await openAccount(urlOf(server));
@@ -77,7 +77,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('with a database that falls sil
   });
   afterAll(() => cluster.stop());
 
-  test('serve and deliver end with 0', async () => {
+  test.concurrent('serve and deliver end with 0', async () => {
     const receiver = await startReceiver(() => {});
     const database = await silenceable(await cluster.database());
     const env = { ...ENV, DATABASE_URL: database.url, TALLYSTICK_WEBHOOK_WORKER: 'off' };
@@ -95,7 +95,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('with a database that falls sil
     await receiver.close();
   });
 
-  test('so does a server whose start hangs', async () => {
+  test.concurrent('so does a server whose start hangs', async () => {
     const database = await silenceable(await cluster.database());
     database.silence();
     const silentFromTheStart = { ...ENV, DATABASE_URL: database.url };

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
 import {
   type Engine,
   ensureKey,
@@ -12,6 +11,7 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
+import { openMemory } from '../harness/pglite.js';
 import { Cluster, POSTGRES_BINARIES } from './harness.js';
 
 /**
@@ -172,7 +172,7 @@ function damaged(engine: Engine, sql: readonly string[]): Engine {
   };
 }
 
-const engines: [string, () => Promise<Engine>][] = [['PGlite', () => openPglite()]];
+const engines: [string, () => Promise<Engine>][] = [['PGlite', () => openMemory()]];
 let cluster: Cluster | undefined;
 if (POSTGRES_BINARIES !== undefined) {
   engines.push([

@@ -19,38 +19,57 @@ done
 for each in $live; do kill -"\${each#*/}" "\${each%/*}"; done 2>&-
 for each in $live; do
   tries=0
-  while kill -0 "\${each%/*}" && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+  while kill -0 "\${each%/*}" && [ $tries -lt $1 ]; do sleep 0.1; tries=$((tries + 1)); done
   kill -9 "\${each%/*}"
 done 2>&-
 [ -z "$folders" ] || rm -rf $folders
 `;
 
-let leash: Writable | undefined;
+/** A shell that ends what is told to it once this process is gone, or lets it go. */
+export class Leash {
+  readonly #lines: Writable;
 
-function held(): Writable {
-  if (leash !== undefined) return leash;
-  // A session of its own, for Ctrl-C is sent to all processes of a terminal's group.
-  const shell = spawn('sh', ['-c', SCRIPT], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  shell.unref();
-  (shell.stdin as unknown as { unref(): void }).unref();
-  shell.stdin.on('error', () => {});
-  leash = shell.stdin;
-  return leash;
+  /** @param grace how long what heeds no signal is left, in tenths of a second. */
+  constructor(grace = 100) {
+    // A session of its own, for Ctrl-C is sent to all processes of a terminal's group.
+    const shell = spawn('sh', ['-c', SCRIPT, 'leash', String(grace)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    shell.unref();
+    (shell.stdin as unknown as { unref(): void }).unref();
+    shell.stdin.on('error', () => {});
+    this.#lines = shell.stdin;
+  }
+
+  ends(child: ChildProcess, signal: NodeJS.Signals): void {
+    const { pid } = child;
+    if (pid === undefined) return;
+    this.#lines.write(`started ${pid} ${signal.replace('SIG', '')}\n`);
+    child.once('exit', () => this.#lines.write(`ended ${pid}\n`));
+  }
+
+  /** The path of the folder must have no spaces. */
+  removes(folder: string): void {
+    this.#lines.write(`folder ${folder}\n`);
+  }
+
+  /** Does what the system does where this process is gone. */
+  letGo(): void {
+    this.#lines.destroy();
+  }
 }
+
+let own: Leash | undefined;
 
 /** Ends a process by this signal once the process that started it is gone. */
 export function endWithUs(child: ChildProcess, signal: NodeJS.Signals): void {
-  const { pid } = child;
-  if (pid === undefined) return;
-  const line = held();
-  line.write(`started ${pid} ${signal.replace('SIG', '')}\n`);
-  child.once('exit', () => line.write(`ended ${pid}\n`));
+  own ??= new Leash();
+  own.ends(child, signal);
 }
 
-/** Removes a folder, whose path has no spaces, once all that was to end has ended. */
+/** Removes a folder once this process is gone, and what it started has ended. */
 export function removeWithUs(folder: string): void {
-  held().write(`folder ${folder}\n`);
+  own ??= new Leash();
+  own.removes(folder);
 }

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
 import { AddressGuard } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
+import { openMemory } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
     warn: (fields: object, message: string) => void warned.push([{ ...fields }, message]),
   };
   const guard = new AddressGuard(settings.allow);
-  server = await startServer(await openPglite(), settings, guard, log);
+  server = await startServer(await openMemory(), settings, guard, log);
 });
 afterAll(() => server.close());
 

@@ -5,7 +5,6 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openPglite } from '../../src/embedded/pglite.js';
 import {
   AddressGuard,
   Deliverer,
@@ -22,6 +21,7 @@ import {
 import { createApp, listen } from '../../src/server/index.js';
 import { findBinaries } from '../harness/cluster.js';
 import { endWithUs } from '../harness/leash.js';
+import { openMemory } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
@@ -161,7 +161,7 @@ export async function startServer(
 }
 
 export async function startEmbedded(settings = settingsOf()): Promise<Running> {
-  return startServer(await openPglite(), settings);
+  return startServer(await openMemory(), settings);
 }
 
 export type Called = { status: number; body: Record<string, unknown> & { id: string } };

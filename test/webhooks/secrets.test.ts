@@ -1,7 +1,6 @@
 import { createHmac, randomBytes, webcrypto } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatId } from '../../src/core/id.js';
-import { openPglite } from '../../src/embedded/pglite.js';
 import {
   AddressGuard,
   Deliverer,
@@ -20,6 +19,7 @@ import {
   sealSecret,
   secretKeyId,
 } from '../../src/ledger/secrets.js';
+import { openMemory } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';
 
@@ -114,7 +114,7 @@ describe('a server', () => {
   const READER = 'tally_test_webhook_reader_0001';
 
   beforeAll(async () => {
-    engine = await openPglite();
+    engine = await openMemory();
     server = await startServer(engine);
     await ensureKey(engine.reader, READER, { name: 'reads', scopes: ['webhooks:read'] });
   });
