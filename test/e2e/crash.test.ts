@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { randomFrom, seedOf } from '../harness/seed.js';
 import { until } from '../harness/until.js';
-import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
+import { Api, KEY, Load } from './api.js';
 import {
   Cluster,
   embeddedDirectory,
@@ -56,7 +57,7 @@ describe.each(engines)('the server is killed on %s', (engine) => {
   afterAll(() => cluster?.stop());
 
   test('in three rounds under load, nothing is lost or done twice', async () => {
-    const random = randomFrom(chooseSeed());
+    const random = randomFrom(seedOf('a load of writes'));
     const withKey = { ...settings, TALLYSTICK_API_KEY: KEY };
     let server = await startServer(withKey);
     let api = new Api(server.url, KEY);
@@ -97,7 +98,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
   test('callers see success or 503, and the server recovers by itself', async () => {
     const api = new Api(server.url, KEY);
     const accounts = await openAccounts(api);
-    const load = new Load(accounts, randomFrom(chooseSeed()));
+    const load = new Load(accounts, randomFrom(seedOf('a load of writes')));
     load.start(api, { untilRefused: false });
     const progress = async () => {
       const goal = load.acknowledged + 100;

@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { randomFrom, seedOf } from '../harness/seed.js';
 import { until } from '../harness/until.js';
-import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
+import { Api, KEY, Load } from './api.js';
 import { Blocker } from './blocker.js';
 import { Cluster, embeddedDirectory, POSTGRES_BINARIES, run, startServer } from './harness.js';
 
@@ -105,7 +106,7 @@ describe.each(engines)('a busy server on %s', (engine) => {
     const first = await startServer(withKey);
     const api = new Api(first.url, KEY);
     const account = await api.open('busy', '100000');
-    const load = new Load([account], randomFrom(chooseSeed()));
+    const load = new Load([account], randomFrom(seedOf('a load of writes')));
     load.start(api, { untilRefused: true });
     await until('it is busy', () => load.acknowledged >= 100);
     const toldAt = performance.now();

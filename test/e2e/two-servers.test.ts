@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Answer, Api, KEY } from './api.js';
+import type { Answer } from '../harness/api.js';
+import { Api, KEY } from './api.js';
 import { Cluster, POSTGRES_BINARIES, run, type ServerProcess, startServer } from './harness.js';
 
 /** Two server processes on one PostgreSQL must together decide as one would alone. */

@@ -11,6 +11,7 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
+import { damaged } from '../harness/damage.js';
 import { openMemory } from '../harness/pglite.js';
 import { Cluster, POSTGRES_BINARIES } from './harness.js';
 
@@ -153,25 +154,6 @@ async function fill(ledger: Ledger, store: Store): Promise<void> {
   await ledger.reverse(store, transactionOf(post).id);
 }
 
-/** An engine whose work all happens in one transaction, with the damage done in it. */
-function damaged(engine: Engine, sql: readonly string[]): Engine {
-  return {
-    ...engine,
-    onSession: (work) =>
-      engine.onSession(async (lane) => {
-        await lane.query('begin');
-        for (const statement of [...APPEND_ONLY, ...sql]) await lane.query(statement);
-        const result = await work({
-          flight: (statements) => lane.flight(statements),
-          query: (text, values) =>
-            /^(begin|commit)/.test(text) ? Promise.resolve({ rows: [] }) : lane.query(text, values),
-        });
-        await lane.query('rollback');
-        return result;
-      }),
-  };
-}
-
 const engines: [string, () => Promise<Engine>][] = [['PGlite', () => openMemory()]];
 let cluster: Cluster | undefined;
 if (POSTGRES_BINARIES !== undefined) {
@@ -211,7 +193,7 @@ describe.each(engines)('verify on %s', (_name, openEngine) => {
   });
 
   test.each(DAMAGE)('reports %s', async (kind, ...sql) => {
-    const report = await verifyLedger(damaged(engine, sql));
+    const report = await verifyLedger(damaged(engine, [...APPEND_ONLY, ...sql]));
     expect(report.clean).toBe(false);
     const difference = report.differences.find((found) => found.kind === kind);
     expect(difference, JSON.stringify(report.differences)).toBeDefined();

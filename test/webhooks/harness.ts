@@ -19,6 +19,7 @@ import {
   type Store,
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
+import { Api } from '../harness/api.js';
 import { findBinaries } from '../harness/cluster.js';
 import { endWithUs } from '../harness/leash.js';
 import { openMemory } from '../harness/pglite.js';
@@ -167,22 +168,14 @@ export async function startEmbedded(settings = settingsOf()): Promise<Running> {
 export type Called = { status: number; body: Record<string, unknown> & { id: string } };
 
 /** Calls the API as curl would. */
-export async function call(
+export function call(
   url: string,
   method: string,
   path: string,
   body?: object,
   key = KEY,
 ): Promise<Called> {
-  const answer = await fetch(url + path, {
-    method,
-    headers: {
-      'x-api-key': key,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return { status: answer.status, body: (await answer.json()) as Called['body'] };
+  return new Api(url, key).send(method, path, { body });
 }
 
 /** Starts the built program; resolves once it has printed a line that matches. */
@@ -209,15 +202,4 @@ export async function spawnMain(
     return ready.test(output);
   });
   return { child, output: () => output, exited };
-}
-
-/** A small seeded generator (mulberry32), so that a run can be repeated. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

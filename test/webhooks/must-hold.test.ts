@@ -5,6 +5,7 @@ import { type Engine, openPostgres } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
 import { readDue, readFresh } from '../../src/store/outbox.js';
 import { findBinaries } from '../harness/cluster.js';
+import { randomFrom, seedOf } from '../harness/seed.js';
 import { until } from '../harness/until.js';
 import {
   call,
@@ -12,7 +13,6 @@ import {
   KEY,
   type Received,
   type Running,
-  seeded,
   settingsOf,
   spawnMain,
   startPostgres,
@@ -107,11 +107,9 @@ function seqsById(): Promise<Map<string, string>> {
 }
 
 onPostgres('20 times kill -9 during 2,000 transactions, with a receiver that fails', async () => {
-  const seed = Date.now() % 1_000_000;
-  console.log(`seed ${seed}`);
-  const random = seeded(seed);
+  const random = randomFrom(seedOf('a receiver that fails'));
   const receiver = await startReceiver((_, response) => {
-    response.statusCode = random() < 0.2 ? 500 : 200;
+    response.statusCode = random(5) === 0 ? 500 : 200;
     response.end();
   });
   const port = await freePort();
