@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { TEST_MS_MAX } from './test/harness/until.js';
 
 /** What needs no database and no server: the rules of money and of webhooks, the forms that are for ever, the house. */
 export default defineConfig({
@@ -11,5 +12,6 @@ export default defineConfig({
     ],
     reporters: ['default', './test/harness/reporter.ts'],
     pool: 'threads',
+    testTimeout: TEST_MS_MAX,
   },
 });

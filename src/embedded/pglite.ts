@@ -21,7 +21,7 @@ export async function openPglite(
   directory?: string,
   { mustExist = false }: { mustExist?: boolean } = {},
 ): Promise<Engine> {
-  if (directory === undefined) return engineOver(await create(undefined), undefined, () => {});
+  if (directory === undefined) return engineOver(await create(undefined));
   const path = resolve(directory);
   if (mustExist && isVacant(path)) {
     throw new SetupError(
@@ -102,7 +102,13 @@ async function create(path: string | undefined): Promise<PGlite> {
   return PGlite.create(path === undefined ? {} : { fs: privateFiles(NodeFS, path) });
 }
 
-function engineOver(database: PGlite, path: string | undefined, unlock: () => void): Engine {
+/**
+ * Makes an engine of an open PGlite.
+ *
+ * @param path where its data lives; undefined where that is in memory.
+ * @param unlock leaves the path to others; called once it is closed.
+ */
+export function engineOver(database: PGlite, path?: string, unlock = () => {}): Engine {
   const session = new Session();
   const db: Db = {
     async query(text, values) {

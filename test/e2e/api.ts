@@ -1,30 +1,23 @@
+import { type Answer, Api as Client } from '../harness/api.js';
+
 /** The API as a plain HTTP caller sees it, and a load of writes whose every answer is kept. */
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: tests read whatever field they expect.
-  readonly body: any;
-}
+const ROOT = '/v1/customer-credits';
 
+/** The client of all tests, by paths: what a process answers is no matter of one operation. */
 export class Api {
-  readonly url: string;
-  readonly #key: string;
+  readonly #client: Client;
 
   constructor(url: string, key: string) {
-    this.url = `${url}/v1/customer-credits`;
-    this.#key = key;
+    this.#client = new Client(url, key);
   }
 
   get(path: string): Promise<Answer> {
-    return this.#send(path, { method: 'GET' });
+    return this.#client.send('GET', ROOT + path);
   }
 
   post(path: string, body?: unknown): Promise<Answer> {
-    return this.#send(path, {
-      method: 'POST',
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
+    return this.#client.send('POST', ROOT + path, { body });
   }
 
   /** Opens an account with a balance, and returns its id. */
@@ -38,34 +31,10 @@ export class Api {
   async balance(account: string): Promise<string> {
     return (await this.get(`/accounts/${account}/balance`)).body.balance;
   }
-
-  async #send(path: string, init: RequestInit): Promise<Answer> {
-    const headers = { 'x-api-key': this.#key, 'content-type': 'application/json' };
-    const response = await fetch(this.url + path, { ...init, headers });
-    return { status: response.status, headers: response.headers, body: await response.json() };
-  }
 }
 
 /** A key as a caller would set it. */
 export const KEY = 'tally_test_end_to_end_0123456789';
-
-/** A small generator of numbers, so that a run can be repeated from its seed (mulberry32). */
-export function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-/** Takes E2E_SEED, or a new seed; either is printed. */
-export function chooseSeed(): number {
-  const seed = Number(process.env.E2E_SEED ?? Math.floor(Math.random() * 2 ** 31));
-  console.info(`E2E_SEED=${seed}`);
-  return seed;
-}
 
 interface Write {
   readonly account: string;

@@ -63,7 +63,7 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
       directory = join(temporaryDirectory(), 'data');
       settings = { TALLYSTICK_DATA_DIR: directory };
     }
-  }, 60_000);
+  });
 
   afterAll(() => cluster?.stop());
 
@@ -78,7 +78,7 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
       const { code, stderr } = await run(command, settings);
       expect([code, stderr]).toEqual([3, expect.stringMatching(/no data in|lacks \d+ of/)]);
     }
-  }, 30_000);
+  });
 
   test('migrate --plan prints what migrate then runs, and runs nothing', async () => {
     const plan = await run(['migrate', '--plan'], settings);
@@ -95,7 +95,7 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
     expect(await json(['migrate'])).toMatchObject({ applied: files });
     expect(await json(['migrate'])).toMatchObject({ applied: [] });
     expect((await run(['migrate', '--plan'], settings)).stdout).toBe('');
-  }, 60_000);
+  });
 
   test('the plan can be run by hand', async () => {
     if (cluster === undefined) return;
@@ -104,7 +104,7 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
     await cluster.sql(stdout, url);
     expect((await run(['migrate'], { DATABASE_URL: url })).stdout).toBe('Nothing to apply.\n');
     expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);
-  }, 30_000);
+  });
 
   test('keys are created, listed and revoked, and shown once', async () => {
     const values = ['keys', 'create', '--mode', 'live', '--store', 'shop', '--name', 'reader'];
@@ -126,7 +126,7 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
       ({ id }: { id: string }) => id === created.id,
     );
     expect(revoked).toMatchObject({ last_used_at: null, revoked_at: expect.any(String) });
-  }, 60_000);
+  });
 
   test('doctor looks at everything', async () => {
     const { checks } = await json(['doctor']);
@@ -145,7 +145,7 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
     expect((await run(['doctor'], settings)).stdout).not.toContain('\u001b');
     const away = await run(['doctor'], { DATABASE_URL: 'postgres://x@127.0.0.1:1/none' });
     expect([away.code, away.stdout]).toEqual([3, expect.stringContaining('fail postgresql')]);
-  }, 30_000);
+  });
 
   test('doctor and verify fail where the ledger was tampered with', async () => {
     if (cluster === undefined) return;
@@ -167,14 +167,14 @@ describe.each(ENGINES.slice(-1))('on %s', (engine) => {
     await cluster.sql('delete from tallystick.entries', url);
     await cluster.sql(`alter table tallystick.entries enable ${trigger}`, url);
     expect((await run(['verify'], settings)).code).toBe(0);
-  }, 30_000);
+  });
 });
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('verify', () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await Cluster.start();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   test('tells of warnings, and exits with 0', async () => {
@@ -199,7 +199,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('verify', () => {
       0,
       { clean: true, differences: [], warnings: [{ kind: 'customer_id_not_trimmed', count: 1 }] },
     ]);
-  }, 60_000);
+  });
 });
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
@@ -208,7 +208,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
 
   beforeAll(async () => {
     cluster = await Cluster.start();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server?.kill('SIGKILL');
@@ -233,7 +233,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a role of few rights', () => {
     expect((await run(['verify'], settings)).code).toBe(0);
     const change = `set role tallystick_server; update tallystick.entries set amount = 9`;
     await expect(cluster.sql(change, url)).rejects.toThrow(/permission denied/);
-  }, 30_000);
+  });
 });
 
 /** Everything below a directory, as one text. */
@@ -282,5 +282,5 @@ describe.each(ENGINES)('the first start on %s', (engine) => {
     expect(logs).toContain('"operation":"getAccountBalance"');
     expect(logs.includes(secret) || stored.includes(secret)).toBe(false);
     expect(stored).toContain(key.slice(0, 16));
-  }, 60_000);
+  });
 });

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
+import { randomFrom, seedOf } from '../harness/seed.js';
+import { until } from '../harness/until.js';
+import { Api, KEY, Load } from './api.js';
 import {
   Cluster,
   ENGINES,
@@ -8,7 +10,6 @@ import {
   run,
   type ServerProcess,
   startServer,
-  until,
 } from './harness.js';
 
 /**
@@ -48,14 +49,14 @@ describe.each(ENGINES)('the server is killed on %s', (engine) => {
       cluster = await Cluster.start();
       settings = { DATABASE_URL: await cluster.database() };
     } else {
-      settings = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
+      settings = { TALLYSTICK_DATA_DIR: embeddedDirectory() };
     }
-  }, 60_000);
+  });
 
   afterAll(() => cluster?.stop());
 
   test('in three rounds under load, nothing is lost or done twice', async () => {
-    const random = randomFrom(chooseSeed());
+    const random = randomFrom(seedOf('a load of writes'));
     const withKey = { ...settings, TALLYSTICK_API_KEY: KEY };
     let server = await startServer(withKey);
     let api = new Api(server.url, KEY);
@@ -74,7 +75,7 @@ describe.each(ENGINES)('the server is killed on %s', (engine) => {
     await expectSound(load, api, accounts);
     expect((await server.kill('SIGTERM')).code).toBe(0);
     await expectClean(settings);
-  }, 120_000);
+  });
 });
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () => {
@@ -86,7 +87,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     cluster = await Cluster.start();
     settings = { DATABASE_URL: await cluster.database() };
     server = await startServer({ ...settings, TALLYSTICK_API_KEY: KEY });
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server.kill('SIGKILL');
@@ -96,7 +97,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
   test('callers see success or 503, and the server recovers by itself', async () => {
     const api = new Api(server.url, KEY);
     const accounts = await openAccounts(api);
-    const load = new Load(accounts, randomFrom(chooseSeed()));
+    const load = new Load(accounts, randomFrom(seedOf('a load of writes')));
     load.start(api, { untilRefused: false });
     const progress = async () => {
       const goal = load.acknowledged + 100;
@@ -117,7 +118,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     await load.retry(api);
     await expectSound(load, api, accounts);
     await expectClean(settings);
-  }, 120_000);
+  });
 
   test('while it is down, reads and writes are 503 with Retry-After, and the probe says so', async () => {
     const api = new Api(server.url, KEY);
@@ -142,5 +143,5 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('the database goes away', () =>
     await until('the server is ready', async () => (await fetch(`${server.url}/readyz`)).ok);
     expect((await api.post(`/accounts/${account}/debit`, move)).status).toBe(201);
     expect(await api.balance(account)).toBe('4');
-  }, 60_000);
+  });
 });

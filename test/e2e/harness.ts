@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,9 @@ import {
   startCluster,
 } from '../harness/cluster.js';
 import { databaseUrl, onServer } from '../harness/database.js';
+import { endWithUs, removeWithUs } from '../harness/leash.js';
+import { copyTemplate } from '../harness/pglite.js';
+import { until } from '../harness/until.js';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -29,37 +32,15 @@ afterAll(() => {
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'tallystick-e2e-'));
   temporary.add(path);
+  removeWithUs(path);
   return path;
 }
 
-let template: Promise<string> | undefined;
-
-/** A migrated PGlite directory of one's own: a copy, because making one takes seconds. */
-export async function embeddedDirectory(): Promise<string> {
-  template ??= (async () => {
-    const path = join(temporaryDirectory(), 'data');
-    const { code, stderr } = await run(['migrate'], { TALLYSTICK_DATA_DIR: path });
-    if (code !== 0) throw new Error(stderr);
-    return path;
-  })();
+/** A migrated PGlite directory of one's own. */
+export function embeddedDirectory(): string {
   const path = join(temporaryDirectory(), 'data');
-  cpSync(await template, path, { recursive: true });
+  copyTemplate(path);
   return path;
-}
-
-/** Repeats a question until it is answered with something, and fails at the deadline. */
-export async function until<T>(
-  what: string,
-  ask: () => T | undefined | false | Promise<T | undefined | false>,
-  milliseconds = 20_000,
-): Promise<T> {
-  const deadline = Date.now() + milliseconds;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== false) return answer;
-    if (Date.now() > deadline) throw new Error(`Waited ${milliseconds} ms in vain: ${what}.`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 export const POSTGRES_BINARIES = findBinaries();
@@ -168,6 +149,7 @@ export function run(
   main = MAIN,
 ): Promise<Ended> {
   const child = spawn(process.execPath, [main, ...values], { cwd, env: environment(settings) });
+  endWithUs(child, 'SIGKILL');
   return outputOf(child);
 }
 
@@ -190,6 +172,7 @@ export async function startServer(
     cwd: tmpdir(),
     env: environment({ PORT: '0', LOG_LEVEL: 'error', ...settings }),
   });
+  endWithUs(child, 'SIGKILL');
   const ended = outputOf(child);
   let announced = '';
   child.stdout.on('data', (text: string) => {
@@ -202,7 +185,7 @@ export async function startServer(
   // The lines are written at once, so the last of them is there with the first.
   const url = await Promise.race([
     early,
-    until('the server listens', () => /listens on (\S+) .*\n.*\n/.exec(announced)?.[1], 40_000),
+    until('the server listens', () => /listens on (\S+) .*\n.*\n/.exec(announced)?.[1]),
   ]);
   return {
     url,

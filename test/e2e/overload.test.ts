@@ -1,15 +1,9 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../harness/until.js';
 import { Api, KEY } from './api.js';
 import { Blocker } from './blocker.js';
-import {
-  Cluster,
-  POSTGRES_BINARIES,
-  run,
-  type ServerProcess,
-  startServer,
-  until,
-} from './harness.js';
+import { Cluster, POSTGRES_BINARIES, run, type ServerProcess, startServer } from './harness.js';
 
 /**
  * Far more requests than the queue holds, while the database stands still: what does not fit is
@@ -61,7 +55,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('an overloaded server', () => {
     url = await cluster.database();
     server = await startServer({ DATABASE_URL: url, TALLYSTICK_API_KEY: KEY });
     api = new Api(server.url, KEY);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server.kill('SIGKILL');
@@ -122,5 +116,5 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('an overloaded server', () => {
     const move = { amount: '1', reference: 'r', idempotency_key: 'afterwards' };
     expect((await api.post(`/accounts/${account}/debit`, move)).status).toBe(201);
     expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);
-  }, 90_000);
+  });
 });

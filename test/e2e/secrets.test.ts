@@ -8,7 +8,7 @@ const A = Buffer.alloc(32, 0xa).toString('base64');
 const B = Buffer.alloc(32, 0xb).toString('hex');
 
 test('from plain text to a key, to another one, and back, beside servers that start anew', async () => {
-  const TALLYSTICK_DATA_DIR = await embeddedDirectory();
+  const TALLYSTICK_DATA_DIR = embeddedDirectory();
   const env = { TALLYSTICK_DATA_DIR, TALLYSTICK_API_KEY: KEY };
   let secret = '';
   let id = '';
@@ -69,7 +69,7 @@ test('from plain text to a key, to another one, and back, beside servers that st
   const back = { TALLYSTICK_SECRET_KEY_PREVIOUS: B };
   expect((await run(['secrets', 'decrypt'], { ...env, ...back })).code).toBe(0);
   expect((await served({})).body.secret).toBe(secret);
-}, 180_000);
+});
 
 test.each([
   [['serve', '--port', '0'], { TALLYSTICK_SECRET_KEY: 'hunter2hunter2' }],
@@ -78,14 +78,10 @@ test.each([
   [['secrets', 'rotate'], {}],
   [['secrets', 'rotate'], { TALLYSTICK_SECRET_KEY_PREVIOUS: A }],
   [['secrets', 'decrypt'], {}],
-])(
-  '%j with %j is refused in one line',
-  async (values, settings) => {
-    const TALLYSTICK_DATA_DIR = '/nonexistent/data';
-    const { code, stderr } = await run(values, { TALLYSTICK_DATA_DIR, ...settings });
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/^tallystick: .*TALLYSTICK_SECRET_KEY.*\n$/);
-    expect(stderr).not.toContain('hunter2');
-  },
-  60_000,
-);
+])('%j with %j is refused in one line', async (values, settings) => {
+  const TALLYSTICK_DATA_DIR = '/nonexistent/data';
+  const { code, stderr } = await run(values, { TALLYSTICK_DATA_DIR, ...settings });
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^tallystick: .*TALLYSTICK_SECRET_KEY.*\n$/);
+  expect(stderr).not.toContain('hunter2');
+});

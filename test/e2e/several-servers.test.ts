@@ -2,8 +2,10 @@ import { cpSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { randomFrom, seedOf } from '../harness/seed.js';
+import { until } from '../harness/until.js';
 import { call, startReceiver } from '../webhooks/harness.js';
-import { Api, chooseSeed, KEY, Load, randomFrom } from './api.js';
+import { Api, KEY, Load } from './api.js';
 import {
   Cluster,
   POSTGRES_BINARIES,
@@ -12,7 +14,6 @@ import {
   type ServerProcess,
   startServer,
   temporaryDirectory,
-  until,
 } from './harness.js';
 
 /** Servers that share a database while one of them is stopped, or is of another version. */
@@ -27,7 +28,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('several servers on one Postgre
 
   beforeAll(async () => {
     cluster = await Cluster.start({ fsync: 'off' });
-  }, 60_000);
+  });
   afterEach(async () => {
     await Promise.all(servers.splice(0).map((server) => server.kill('SIGKILL')));
   });
@@ -74,7 +75,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('several servers on one Postgre
     const stopped = await start(settings);
     await openAccounts(stopped.api);
     await call(stopped.url, 'POST', '/v1/webhooks', { url: receiver.url }, KEY);
-    const load = new Load(accounts, randomFrom(chooseSeed()));
+    const load = new Load(accounts, randomFrom(seedOf('several servers')));
     const itsClients = load.start(stopped.api, { untilRefused: false });
     // It has more to deliver than it attempts at once, and holds the lease for as long as it has.
     await until('it delivers under load', () => load.acknowledged > 100 && receiver.got.length > 0);
@@ -120,7 +121,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('several servers on one Postgre
     await expectSound(load, other.api);
     expect((await run(['verify'], { DATABASE_URL: url })).code).toBe(0);
     await receiver.close();
-  }, 120_000);
+  });
 
   async function readiness({ url: server }: ServerProcess): Promise<unknown> {
     return (await fetch(`${server}/readyz`)).json();
@@ -147,7 +148,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('several servers on one Postgre
     const next = nextVersion();
     const old = await start();
     await openAccounts(old.api);
-    const load = new Load(accounts, randomFrom(chooseSeed()));
+    const load = new Load(accounts, randomFrom(seedOf('several servers')));
     void load.start(old.api, { untilRefused: false });
     await until('it writes', () => load.acknowledged > 100);
     const pending = await run(['keys', 'list'], { DATABASE_URL: url }, tmpdir(), next.main);
@@ -177,5 +178,5 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('several servers on one Postgre
     const answer = { status: 'not ready', reason: 'migrations are pending' };
     await until('it is not', async () => !(await fetch(`${newer.url}/readyz`)).ok);
     expect(await readiness(newer)).toEqual(answer);
-  }, 120_000);
+  });
 });

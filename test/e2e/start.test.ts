@@ -27,7 +27,7 @@ function contentsOf(directory: string): Record<string, string> {
 
 describe('an embedded data directory', () => {
   test('serves one process at a time, and outlives one that was killed', async () => {
-    const directory = await embeddedDirectory();
+    const directory = embeddedDirectory();
     const settings = { TALLYSTICK_DATA_DIR: directory, TALLYSTICK_API_KEY: KEY };
     const first = await startServer(settings);
     const account = await new Api(first.url, KEY).open('kept', '7');
@@ -47,18 +47,17 @@ describe('an embedded data directory', () => {
     expect(await new Api(second.url, KEY).balance(account)).toBe('7');
     expect((await second.kill('SIGTERM')).code).toBe(0);
     expect(existsSync(`${directory}.lock`)).toBe(false);
-  }, 60_000);
+  });
 
   // Only Linux tells when a process started.
   test.skipIf(!existsSync('/proc/self/stat'))(
     'is taken over from a dead process whose id is in use again',
     async () => {
-      const directory = await embeddedDirectory();
+      const directory = embeddedDirectory();
       writeFileSync(`${directory}.lock`, `${process.pid} 1\n`);
       const { code } = await run(['migrate'], { TALLYSTICK_DATA_DIR: directory });
       expect(code).toBe(0);
     },
-    60_000,
   );
 
   test('of another PostgreSQL major is refused and left alone', async () => {
@@ -93,7 +92,7 @@ describe('an embedded data directory', () => {
     const ended = await run(['serve', '--port', '0'], { TALLYSTICK_DATA_DIR: directory });
     expectOneLine(ended, 3, /cannot be opened/);
     expect(readFileSync(join(directory, 'global', 'pg_control'), 'utf8')).toBe('damaged');
-  }, 30_000);
+  });
 
   test('that a killed first start has begun is begun again', async () => {
     const directory = join(temporaryDirectory(), 'data');
@@ -102,7 +101,7 @@ describe('an embedded data directory', () => {
     const { code } = await run(['migrate'], { TALLYSTICK_DATA_DIR: directory });
     expect(code).toBe(0);
     expect(existsSync(`${directory}.new`)).toBe(false);
-  }, 60_000);
+  });
 });
 
 /** Speaks just enough of the protocol to say that it is of a given version. */
@@ -166,16 +165,12 @@ describe('a setting', () => {
     ['TALLYSTICK_API_KEY', 'sk_live_0123456789abcdef', /begins with tally_test_/],
     ['TALLYSTICK_API_KEY', 'tally_test_x', /20 to 200 visible ASCII/],
     ['HOST', '192.0.2.1', /Cannot listen on 192.0.2.1:0 .*Set HOST and PORT/],
-  ])(
-    '%s=%s stops the start',
-    async (name, value, line) => {
-      const directory = join(temporaryDirectory(), 'data');
-      const settings = { PORT: '0', TALLYSTICK_DATA_DIR: directory, [name]: value };
-      const ended = await run(['serve'], settings);
-      expectOneLine(ended, 2, line);
-      expect(ended.stderr).not.toContain('secret-word');
-      expect(ended.stderr).not.toContain('sk_live_0123456789abcdef');
-    },
-    60_000,
-  );
+  ])('%s=%s stops the start', async (name, value, line) => {
+    const directory = join(temporaryDirectory(), 'data');
+    const settings = { PORT: '0', TALLYSTICK_DATA_DIR: directory, [name]: value };
+    const ended = await run(['serve'], settings);
+    expectOneLine(ended, 2, line);
+    expect(ended.stderr).not.toContain('secret-word');
+    expect(ended.stderr).not.toContain('sk_live_0123456789abcdef');
+  });
 });

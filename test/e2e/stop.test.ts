@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { call, KEY, spawnMain, startReceiver, until } from '../webhooks/harness.js';
+import { until, WAIT_MS_MAX } from '../harness/until.js';
+import { call, KEY, spawnMain, startReceiver } from '../webhooks/harness.js';
 import { Cluster, embeddedDirectory, POSTGRES_BINARIES } from './harness.js';
 import { silenceable } from './silence.js';
 
 /** The end of a process is its own: SIGTERM ends it in time, whatever has not ended. */
 
-/** A stop takes 9 s at most; without a bound it would take for ever, also on an idle machine. */
-const PATIENCE_MS = 30_000;
 const ENV = {
   PORT: '0',
   TALLYSTICK_API_KEY: KEY,
@@ -16,11 +15,12 @@ const ENV = {
 
 type Spawned = Awaited<ReturnType<typeof spawnMain>>;
 
+/** A stop takes 9 s at most; without a bound it would take for ever, also on an idle machine. */
 async function endOf({ child, exited }: Spawned): Promise<number | null | 'never'> {
   child.kill('SIGTERM');
   let timer: NodeJS.Timeout | undefined;
   const never = new Promise<'never'>((resolve) => {
-    timer = setTimeout(resolve, PATIENCE_MS, 'never');
+    timer = setTimeout(resolve, WAIT_MS_MAX, 'never');
   });
   const end = await Promise.race([exited, never]);
   clearTimeout(timer);
@@ -35,11 +35,11 @@ async function openAccount(url: string): Promise<void> {
   expect((await call(url, 'POST', '/v1/customer-credits/accounts', body)).status).toBe(201);
 }
 
-test('a receiver that switches protocols keeps neither its deliveries nor the end', async () => {
+test.concurrent('a receiver that switches protocols keeps neither its deliveries nor the end', async () => {
   const receiver = await startReceiver((_, response) => {
     response.writeHead(101, { connection: 'upgrade', upgrade: 'x' }).end();
   });
-  const directory = await embeddedDirectory();
+  const directory = embeddedDirectory();
   const retry = { TALLYSTICK_WEBHOOK_RETRY: '0s,50ms,50ms' };
   const env = { ...ENV, ...retry, TALLYSTICK_DATA_DIR: directory };
   const server = await spawnMain(['serve'], env, /listens on/);
@@ -56,28 +56,28 @@ test('a receiver that switches protocols keeps neither its deliveries nor the en
   expect(await endOf(server)).toBe(0);
   expect(server.output()).not.toContain('unfinished');
   await receiver.close();
-}, 90_000);
+});
 
-test('an attempt that hangs is cut short at the end', async () => {
+test.concurrent('an attempt that hangs is cut short at the end', async () => {
   const receiver = await startReceiver(() => {});
-  const env = { ...ENV, TALLYSTICK_DATA_DIR: await embeddedDirectory() };
+  const env = { ...ENV, TALLYSTICK_DATA_DIR: embeddedDirectory() };
   const server = await spawnMain(['serve'], env, /listens on/);
   await call(urlOf(server), 'POST', '/v1/webhooks', { url: receiver.url });
   await openAccount(urlOf(server));
   await until('it hangs', () => receiver.got.length === 1);
   expect(await endOf(server)).toBe(0);
   await receiver.close();
-}, 90_000);
+});
 
 describe.skipIf(POSTGRES_BINARIES === undefined)('with a database that falls silent', () => {
   let cluster: Cluster;
 
   beforeAll(async () => {
     cluster = await Cluster.start();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
-  test('serve and deliver end with 0', async () => {
+  test.concurrent('serve and deliver end with 0', async () => {
     const receiver = await startReceiver(() => {});
     const database = await silenceable(await cluster.database());
     const env = { ...ENV, DATABASE_URL: database.url, TALLYSTICK_WEBHOOK_WORKER: 'off' };
@@ -93,9 +93,9 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('with a database that falls sil
     await write;
     database.close();
     await receiver.close();
-  }, 90_000);
+  });
 
-  test('so does a server whose start hangs', async () => {
+  test.concurrent('so does a server whose start hangs', async () => {
     const database = await silenceable(await cluster.database());
     database.silence();
     const silentFromTheStart = { ...ENV, DATABASE_URL: database.url };
@@ -104,5 +104,5 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('with a database that falls sil
     // It may give up the database by itself before its time is over.
     expect([0, 3]).toContain(await endOf(server));
     database.close();
-  }, 90_000);
+  });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Answer, Api, KEY } from './api.js';
+import type { Answer } from '../harness/api.js';
+import { Api, KEY } from './api.js';
 import { Cluster, POSTGRES_BINARIES, run, type ServerProcess, startServer } from './harness.js';
 
 /** Two server processes on one PostgreSQL must together decide as one would alone. */
@@ -16,7 +17,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('two servers on one PostgreSQL'
     // Both migrate the empty database at the same time.
     servers = await Promise.all([startServer(settings), startServer(settings)]);
     apis = servers.map((server) => new Api(server.url, KEY));
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await Promise.all(servers.map((server) => server.kill('SIGKILL')));
@@ -37,7 +38,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('two servers on one PostgreSQL'
     expect(codes.filter((code) => code === 201)).toHaveLength(100);
     expect(codes.filter((code) => code === 'insufficient_balance')).toHaveLength(100);
     expect(await apis[1]!.balance(account)).toBe('0');
-  }, 30_000);
+  });
 
   test('50 requests with one key are one transaction and 49 replays', async () => {
     const account = await apis[0]!.open('replay', '100');
@@ -48,7 +49,7 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('two servers on one PostgreSQL'
     const replays = answers.filter(({ headers }) => headers.get('x-idempotent-replay') === 'true');
     expect(replays).toHaveLength(49);
     expect(await apis[0]!.balance(account)).toBe('93');
-  }, 30_000);
+  });
 
   test('one key with two bodies writes one of them', async () => {
     const account = await apis[0]!.open('mismatch', '100');
@@ -61,11 +62,11 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('two servers on one PostgreSQL'
     expect(written.length + refused.length).toBe(50);
     expect(refused).toHaveLength(25);
     expect(new Set(written.map((answer) => answer.body.id)).size).toBe(1);
-  }, 30_000);
+  });
 
   test('the ledger is clean afterwards', async () => {
     const { code, stdout } = await run(['verify'], { DATABASE_URL: url });
     expect(stdout).toContain('Clean:');
     expect(code).toBe(0);
-  }, 30_000);
+  });
 });

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
 import {
   type Engine,
   ensureKey,
@@ -12,7 +11,8 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
-import { Lane } from '../../src/store/db.js';
+import { damaged } from '../harness/damage.js';
+import { openMemory } from '../harness/pglite.js';
 import { Cluster, POSTGRES_BINARIES } from './harness.js';
 
 /**
@@ -154,24 +154,7 @@ async function fill(ledger: Ledger, store: Store): Promise<void> {
   await ledger.reverse(store, transactionOf(post).id);
 }
 
-/** An engine whose work all happens in one transaction, with the damage done in it. */
-function damaged(engine: Engine, sql: readonly string[]): Engine {
-  return {
-    ...engine,
-    onSession: (work) =>
-      engine.onSession(async (lane) => {
-        await lane.query('begin');
-        for (const statement of [...APPEND_ONLY, ...sql]) await lane.query(statement);
-        const result = await work(
-          new Lane((sent) => lane.send(sent.filter(({ text }) => !/^(begin|commit)/.test(text)))),
-        );
-        await lane.query('rollback');
-        return result;
-      }),
-  };
-}
-
-const engines: [string, () => Promise<Engine>][] = [['PGlite', () => openPglite()]];
+const engines: [string, () => Promise<Engine>][] = [['PGlite', () => openMemory()]];
 let cluster: Cluster | undefined;
 if (POSTGRES_BINARIES !== undefined) {
   engines.push([
@@ -194,7 +177,7 @@ describe.each(engines)('verify on %s', (_name, openEngine) => {
     await ensureKey(engine.reader, generateKey('test'), { name: 'k', scopes: ['*'] });
     const [store] = await listStores(engine.reader);
     await fill(ledger, store!);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await ledger.close();
@@ -210,7 +193,7 @@ describe.each(engines)('verify on %s', (_name, openEngine) => {
   });
 
   test.each(DAMAGE)('reports %s', async (kind, ...sql) => {
-    const report = await verifyLedger(damaged(engine, sql));
+    const report = await verifyLedger(damaged(engine, [...APPEND_ONLY, ...sql]));
     expect(report.clean).toBe(false);
     const difference = report.differences.find((found) => found.kind === kind);
     expect(difference, JSON.stringify(report.differences)).toBeDefined();

@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPglite } from '../../src/embedded/pglite.js';
 import { makePrivate } from '../../src/embedded/private.js';
 import { SetupError } from '../../src/store/migrate.js';
-import { until } from '../webhooks/harness.js';
+import { until } from '../harness/until.js';
 
 /** An embedded directory is its owner's alone, whatever the umask and whoever made it. */
 

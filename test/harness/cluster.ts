@@ -4,6 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import pg from 'pg';
+import { endWithUs, removeWithUs } from './leash.js';
+import { WAIT_MS_MAX } from './until.js';
 
 /** A PostgreSQL cluster, or what stands in front of one, on loopback. */
 export interface Cluster {
@@ -24,7 +26,6 @@ interface Started extends Cluster {
 }
 
 const DEBIAN = '/usr/lib/postgresql';
-const READY_MS_MAX = 30_000;
 
 /**
  * The folder of the PostgreSQL server that tests use: `TEST_PG_BIN`, or else the newest one here.
@@ -111,6 +112,8 @@ export async function startIn(
   endedBy: NodeJS.Signals,
 ): Promise<Started> {
   const child = spawn(command, args, { stdio: 'ignore', cwd: folder });
+  removeWithUs(folder);
+  endWithUs(child, 'SIGQUIT');
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });
@@ -173,7 +176,7 @@ export function freePort(): Promise<number> {
 }
 
 async function answers(url: string): Promise<void> {
-  const deadline = Date.now() + READY_MS_MAX;
+  const deadline = Date.now() + WAIT_MS_MAX;
   for (;;) {
     const client = new pg.Client({ connectionString: url });
     client.on('error', () => {});

@@ -1,10 +1,9 @@
 import { describe, inject } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
 import type { Engine } from '../../src/store/db.js';
-import { migrate } from '../../src/store/migrate.js';
 import { openPostgres } from '../../src/store/postgres.js';
 import { createSpread, dropSpread } from './citus.js';
 import { databaseUrl, onServer } from './database.js';
+import { openMemory } from './pglite.js';
 
 /** A fresh, migrated database of a test file's own. */
 export interface TestDatabase {
@@ -55,8 +54,7 @@ export function onEngine(engine: TestEngine, declare: (engine: TestEngine) => vo
 }
 
 async function createPglite({ isolation }: DatabaseOptions = {}): Promise<TestDatabase> {
-  const engine = await openPglite();
-  await migrate(engine);
+  const engine = await openMemory();
   if (isolation !== undefined) {
     await engine.reader.query(`set default_transaction_isolation = '${isolation}'`);
   }

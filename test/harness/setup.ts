@@ -5,6 +5,7 @@ import { openPostgres } from '../../src/store/postgres.js';
 import { isCoordinator } from './citus.js';
 import { type Cluster, findBinaries, startCluster } from './cluster.js';
 import { databaseUrl, onServer } from './database.js';
+import { makeTemplate } from './pglite.js';
 
 /**
  * Runs once before all tests: finds or starts PostgreSQL and migrates the database that all
@@ -16,15 +17,19 @@ declare module 'vitest' {
     /** Where PostgreSQL is; undefined where there is none. */
     postgres: { url: string; version: string; template: string; citus: boolean } | undefined;
     pglite: string;
+    /** The archive of a migrated data directory. */
+    pgliteTemplate: string;
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   project.provide('pglite', pgliteVersion());
+  const pglite = await makeTemplate();
+  project.provide('pgliteTemplate', pglite.path);
   const cluster = await findCluster();
   if (cluster === undefined) {
     project.provide('postgres', undefined);
-    return async () => {};
+    return async () => pglite.remove();
   }
   const template = `tallystick_template_${process.pid}`;
   const citus = await isCoordinator(cluster.url);
@@ -42,6 +47,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     await onServer(cluster.url, `drop database if exists ${template} with (force)`);
     await cluster.stop();
+    pglite.remove();
   };
 }
 

@@ -4,7 +4,8 @@ import { Exports } from '../../src/server/exports.js';
 import { fetchHandler } from '../../src/server/fetch.js';
 import type { Limits } from '../../src/server/limits.js';
 import type { Listening } from '../../src/server/node.js';
-import { ask, expectEnvelope, Raw, SlowApp, until } from './raw.js';
+import { until } from '../harness/until.js';
+import { ask, expectEnvelope, Raw, SlowApp } from './raw.js';
 
 /** Nothing that a client does with its connections takes what others need. */
 
@@ -253,7 +254,6 @@ describe('a server that stops', () => {
     for (const { incoming, answer } of app.asked.slice(0, 10)) {
       if (incoming.method === 'GET') answer(LARGE);
     }
-    const stoppedAt = performance.now();
     const stopped = server.close();
     app.asked[10]!.answer('in flight');
     await last.closed;
@@ -262,7 +262,6 @@ describe('a server that stops', () => {
     await Promise.all([...halves, kept].map(({ closed }) => closed));
     await stopped;
     await body.closed;
-    expect(performance.now() - stoppedAt).toBeLessThan(6_000);
     expect(unread.text).toBe('');
   });
 });

@@ -5,13 +5,15 @@ import { OPERATIONS, type OperationName } from '../../src/contract/operations.js
 import type { TransactionBody } from '../../src/contract/schema.js';
 import { verifyLedger } from '../../src/ledger/index.js';
 import { type Answer, Api, checkProblem, expectStatus, uniqueName } from '../harness/api.js';
-import { onEngines, type TestDatabase } from '../harness/engines.js';
+import { onEngines, PGLITE, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
 import { startServer, type TestServer } from '../harness/server.js';
 import { digestRows, expectSound } from '../harness/verify.js';
 import { anyMutant, type Mutant, type Pool, routesOf } from './mutations.js';
 
+/** On both engines together, for what they do differently is little. */
 const ROUNDS = 10;
+const ROUNDS_OF_PGLITE = POSTGRES.available ? 4 : ROUNDS;
 const REQUESTS_A_ROUND = 1_000;
 const AT_ONCE = 20;
 /** A hundred or more are to be expected of the least of them. */
@@ -99,6 +101,17 @@ async function stock(api: Api): Promise<Pool> {
   return { accounts, transactions, holds, grants, webhooks, events };
 }
 
+/**
+ * Books what has fallen due, and lets nothing more fall due: whatever names an account books that
+ * first, also where it is then refused.
+ */
+async function stopClock(api: Api): Promise<void> {
+  const { now } = expectStatus(await api.call('getClock'), 200);
+  expectStatus(await api.call('moveClock', { body: { now } }), 200);
+}
+
+const tally = new Map(routes.map(({ operationId }) => [operationId, { done: 0, refused: 0 }]));
+
 onEngines((engine) => {
   let database: TestDatabase;
   let server: TestServer;
@@ -143,7 +156,7 @@ onEngines((engine) => {
   const countMade = async (): Promise<Made> => (await database.engine.reader.query(MADE)).rows[0];
 
   /** Every answer must be what the contract has, and what is made what the answers say. */
-  const playRound = async (seed: number, tally: Map<string, { done: number; refused: number }>) => {
+  const playRound = async (seed: number) => {
     const pool = await stock(api);
     const mutants = fc.sample(anyMutant(routes, pool), { numRuns: REQUESTS_A_ROUND, seed });
     const made = await countMade();
@@ -165,6 +178,7 @@ onEngines((engine) => {
       }
     });
     expect(await countMade()).toEqual({ ...made, voided: made.voided + voided.size });
+    await stopClock(api);
     const before = await digestRows(database.engine.reader);
     await sendAll(refusedForEver, (_, answer) => {
       // Which of its refusals a batch names may change, but not that it is refused.
@@ -173,27 +187,26 @@ onEngines((engine) => {
     expect(await digestRows(database.engine.reader)).toEqual(before);
   };
 
-  test('ten thousand on all routes: no 5xx, the envelope, nothing written on a refusal', {
-    timeout: 240_000,
-  }, async () => {
-    const seed = seedOf(`${ROUNDS * REQUESTS_A_ROUND} mutated requests on ${engine.name}`);
-    const tally = new Map(routes.map(({ operationId }) => [operationId, { done: 0, refused: 0 }]));
-    expect([...tally.keys()].sort()).toEqual(Object.keys(OPERATIONS).sort());
-    for (let round = 0; round < ROUNDS; round++) {
-      await playRound(seed + round, tally);
-    }
-    let refused = 0;
-    for (const [operation, told] of tally) {
-      expect(told.done + told.refused, operation).toBeGreaterThanOrEqual(EACH_AT_LEAST);
-      expect(told.done, `${operation} was carried out`).toBeGreaterThan(0);
-      refused += told.refused;
-    }
-    // The test would be worth little if most were refused, or few.
-    expect(refused).toBeGreaterThan((ROUNDS * REQUESTS_A_ROUND) / 5);
-    expect(refused).toBeLessThan((ROUNDS * REQUESTS_A_ROUND * 9) / 10);
+  test('no 5xx, the envelope, nothing written on a refusal', async () => {
+    const rounds = engine === PGLITE ? ROUNDS_OF_PGLITE : ROUNDS - ROUNDS_OF_PGLITE;
+    const seed = seedOf(`${rounds * REQUESTS_A_ROUND} mutated requests on ${engine.name}`);
+    for (let round = 0; round < rounds; round++) await playRound(seed + round);
     expect(server.errors).toEqual([]);
     expect((await api.send('GET', '/livez')).status).toBe(200);
     await expectSound(database.engine.reader);
     expect((await verifyLedger(database.engine)).differences).toEqual([]);
   });
+});
+
+test('that was ten thousand on all routes', () => {
+  expect([...tally.keys()].sort()).toEqual(Object.keys(OPERATIONS).sort());
+  let refused = 0;
+  for (const [operation, told] of tally) {
+    expect(told.done + told.refused, operation).toBeGreaterThanOrEqual(EACH_AT_LEAST);
+    expect(told.done, `${operation} was carried out`).toBeGreaterThan(0);
+    refused += told.refused;
+  }
+  // The test would be worth little if most were refused, or few.
+  expect(refused).toBeGreaterThan((ROUNDS * REQUESTS_A_ROUND) / 5);
+  expect(refused).toBeLessThan((ROUNDS * REQUESTS_A_ROUND * 9) / 10);
 });

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Limits } from '../../src/server/limits.js';
 import type { Listening } from '../../src/server/node.js';
-import { ask, expectEnvelope, Raw, SlowApp, until } from './raw.js';
+import { until } from '../harness/until.js';
+import { ask, expectEnvelope, Raw, SlowApp } from './raw.js';
 
 /** What Node would answer by itself is answered by us: in the envelope, and in its turn. */
 

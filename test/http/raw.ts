@@ -82,15 +82,6 @@ export class SlowApp {
   }
 }
 
-/** Waits until something holds; what it waits for is no matter of time, but of its turn. */
-export async function until(what: string, holds: () => boolean, milliseconds = 20_000) {
-  const deadline = Date.now() + milliseconds;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`Waited ${milliseconds} ms in vain: ${what}.`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 /** The status of a whole request on a connection of its own. */
 export async function ask(url: string, path = '/now'): Promise<Read> {
   const raw = new Raw(url).send(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);

@@ -28,7 +28,7 @@ onEngines((engine) => {
 
   const run = (sql: string) => database.engine.onSession((lane) => lane.query(sql));
   const ready = async () => (await api.send('GET', '/readyz')).status;
-  const becomesReady = () => expect.poll(ready, { timeout: 30_000 }).toBe(200);
+  const becomesReady = () => expect.poll(ready).toBe(200);
 
   /** Lets every insert into a table fail as it does where the disk is full. */
   const fillDisk = async () => {

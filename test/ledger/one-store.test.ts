@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OPERATIONS, type OperationName } from '../../src/contract/operations.js';
 import {
   AddressGuard,
@@ -12,6 +12,7 @@ import { STORE_TABLES } from '../../src/store/tables.js';
 import { Api, expectStatus, type Sent } from '../harness/api.js';
 import { PGLITE, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';
+import { until } from '../harness/until.js';
 import { recorded } from '../harness/watched.js';
 
 /**
@@ -26,8 +27,6 @@ const OVER_ALL_STORES = [
   'select e.store_id, e.endpoint_id from tallystick.webhook_endpoints e where e.status',
   'select first.event_id from tallystick.webhook_endpoints e join tallystick.stores s',
 ];
-
-const ATTEMPT_MS_MAX = 30_000;
 
 const sent = new Set<string>();
 const called = new Set<OperationName>();
@@ -57,7 +56,7 @@ beforeAll(async () => {
   deliverer.start();
   await doDeliveries(call, webhook);
   await sweepDeliveries(engine.worker, 0, () => false);
-}, 120_000);
+});
 afterAll(async () => {
   await deliverer.stop();
   await server.close();
@@ -79,15 +78,11 @@ async function doEverything(call: Call): Promise<string> {
 
 /** Waits for the first attempt, whose event can be sent again then. */
 async function doDeliveries(call: Call, webhook: string): Promise<void> {
-  const found = await vi.waitFor(
-    async () => {
-      const query = { status: 'retrying' };
-      const { data } = await call('listWebhookDeliveries', { query }, [webhook]);
-      expect(data).not.toEqual([]);
-      return data;
-    },
-    { timeout: ATTEMPT_MS_MAX, interval: 20 },
-  );
+  const found = await until('the first attempt has failed', async () => {
+    const query = { status: 'retrying' };
+    const { data } = await call('listWebhookDeliveries', { query }, [webhook]);
+    return data.length > 0 && data;
+  });
   await call('resendWebhookEvent', {}, [webhook, found[0].id]);
   const from = new Date(Date.now() - 60_000).toISOString();
   await call('resendWebhookEvents', { body: { from } }, [webhook]);

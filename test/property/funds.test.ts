@@ -13,6 +13,7 @@ import { sweepStore } from '../../src/ledger/sweep.js';
 import { readGrant, readVoids } from '../../src/store/read-funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
+import { WAIT_MS_MAX } from '../harness/until.js';
 import { expectSound } from '../harness/verify.js';
 import { groups, resolve } from './funds-arbitrary.js';
 import { commandOf } from './funds-commands.js';
@@ -253,7 +254,7 @@ onEngines((engine) => {
     return { model, real };
   };
 
-  test('grants, holds and time are as in the model', { timeout: 240_000 }, async () => {
+  test('grants, holds and time are as in the model', async () => {
     const seed = seedOf(`funds property test on ${engine.name}`);
     await fc.assert(
       fc.asyncProperty(groups, async (sent) => {
@@ -266,12 +267,17 @@ onEngines((engine) => {
         }
         await expectSameHistories(model, real);
       }),
-      { seed, numRuns: 120, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
+      {
+        seed,
+        numRuns: 120,
+        interruptAfterTimeLimit: WAIT_MS_MAX * 4,
+        markInterruptAsFailure: false,
+      },
     );
     await expectSound(database.engine.reader);
     expect((await verifyLedger(database.engine)).differences).toEqual([]);
   });
-  test('the past stays what it was', { timeout: 240_000 }, async () => {
+  test('the past stays what it was', async () => {
     const seed = seedOf(`balances of the past on ${engine.name}`);
     await fc.assert(
       fc.asyncProperty(groups, async (sent) => {
@@ -287,7 +293,12 @@ onEngines((engine) => {
         await sweepStore(ledger, real.store);
         await expectSamePast(seen, real);
       }),
-      { seed, numRuns: 40, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: false },
+      {
+        seed,
+        numRuns: 40,
+        interruptAfterTimeLimit: WAIT_MS_MAX * 4,
+        markInterruptAsFailure: false,
+      },
     );
   });
 });

@@ -13,6 +13,7 @@ import {
   type TestEngine,
 } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
+import { WAIT_MS_MAX } from '../harness/until.js';
 import { expectSound } from '../harness/verify.js';
 import { Model, type Step, type Verdict } from './model.js';
 
@@ -273,7 +274,7 @@ for (const [name, engine, options, numRuns] of RUNS) {
       return new Real(ledgers, (await new KeyRing(reader).authenticate(apiKey))!.store);
     };
 
-    test(`${name}: the ledger does as the model does`, { timeout: 240_000 }, async () => {
+    test(`${name}: the ledger does as the model does`, async () => {
       const seed = seedOf(`property test on ${engine.name} ${name}`);
       await fc.assert(
         fc.asyncProperty(groups, async (sent) => {
@@ -282,7 +283,7 @@ for (const [name, engine, options, numRuns] of RUNS) {
           for (const one of sent) await play(model, real, one);
           await expectSame(model, real);
         }),
-        { seed, numRuns, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: true },
+        { seed, numRuns, interruptAfterTimeLimit: WAIT_MS_MAX * 4, markInterruptAsFailure: true },
       );
       await expectSound(database.engine.reader);
     });

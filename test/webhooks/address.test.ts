@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { AddressGuard, addressFault, parseAllowList } from '../../src/ledger/address.js';
 import { attempt } from '../../src/ledger/attempt.js';
 import { Connections } from '../../src/ledger/connections.js';
+import { WAIT_MS_MAX } from '../harness/until.js';
 import { startReceiver } from './harness.js';
 
 /** Every form of an address that must not be called. */
@@ -179,7 +180,7 @@ describe('the allow-list', () => {
 
 describe('a name that changes its answer', () => {
   const connections = new Connections();
-  const post = (url: string) => ({ url, body: '{}', headerSets: [{}], timeout: 2_000 });
+  const post = (url: string) => ({ url, body: '{}', headerSets: [{}], timeout: WAIT_MS_MAX });
 
   test('is asked once an attempt, and only what was checked is connected to', async () => {
     const receiver = await startReceiver();

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { AddressGuard, parseAllowList } from '../../src/ledger/address.js';
 import { attempt, retryAfterOf } from '../../src/ledger/attempt.js';
 import { Connections } from '../../src/ledger/connections.js';
-import { type Answer, startReceiver, until } from './harness.js';
+import { until, WAIT_MS_MAX } from '../harness/until.js';
+import { type Answer, startReceiver } from './harness.js';
 
 let receiver: Awaited<ReturnType<typeof startReceiver>>;
 let answer: Answer;
@@ -24,7 +25,7 @@ beforeEach(() => {
   connections = new Connections();
 });
 
-const post = (timeout = 2_000, headerSets: Record<string, string>[] = [{}]) =>
+const post = (timeout = WAIT_MS_MAX, headerSets: Record<string, string>[] = [{}]) =>
   attempt(guard, connections, { url: receiver.url, body: '{"a":1}', headerSets, timeout });
 
 describe('an attempt', () => {
@@ -70,7 +71,7 @@ describe('an attempt', () => {
       url: 'http://127.0.0.1:1/',
       body: '{}',
       headerSets: [{}],
-      timeout: 2_000,
+      timeout: WAIT_MS_MAX,
     });
     expect(made).toMatchObject({ response_status: null });
     expect(made.error).toContain('ECONNREFUSED');
@@ -94,7 +95,7 @@ describe('an attempt', () => {
       url,
       body: '{}',
       headerSets: [{}],
-      timeout: 2_000,
+      timeout: WAIT_MS_MAX,
     });
     expect(made.attempt.response_status).toBeNull();
     expect(made.attempt.error).toContain('certificate');
@@ -108,8 +109,8 @@ describe('an attempt', () => {
       response.end();
     };
     const sets = [{ 'creem-signature': 'new' }, { 'creem-signature': 'old' }];
-    expect((await post(2_000, sets)).attempt.response_status).toBe(200);
-    expect((await post(2_000, sets.slice(0, 1))).attempt.response_status).toBe(401);
+    expect((await post(WAIT_MS_MAX, sets)).attempt.response_status).toBe(200);
+    expect((await post(WAIT_MS_MAX, sets.slice(0, 1))).attempt.response_status).toBe(401);
   });
 
   test('passes on how long it is to stay away', async () => {
@@ -138,7 +139,12 @@ describe('a connection', () => {
     };
     const send = (host = '127.0.0.1', names = guard) => {
       const url = `http://${host}:${port}/`;
-      return attempt(names, connections, { url, body: '{}', headerSets: [{}], timeout: 3_000 });
+      return attempt(names, connections, {
+        url,
+        body: '{}',
+        headerSets: [{}],
+        timeout: WAIT_MS_MAX,
+      });
     };
     return { sockets, reached, send, close };
   }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
 import type { Store } from '../../src/ledger/index.js';
 import { type Engine, ensureKey, Ledger, listStores, migrate } from '../../src/ledger/index.js';
+import { openMemory } from '../harness/pglite.js';
 import { verbsOf, watched } from '../harness/watched.js';
 
 /** What webhooks cost a movement: nothing without an endpoint, and one statement with any. */
@@ -15,7 +15,7 @@ const read: string[] = [];
 let rung = 0;
 
 beforeAll(async () => {
-  const { reader, ...rest } = await openPglite();
+  const { reader, ...rest } = await openMemory();
   const noting = {
     query: (text: string, values?: unknown[]) => {
       read.push(text);
@@ -32,7 +32,7 @@ beforeAll(async () => {
   const opened = await ledger.open(store, account);
   if (opened.kind !== 'account') throw new Error('The account was refused.');
   accountId = opened.account.id;
-}, 60_000);
+});
 afterAll(() => ledger.close());
 
 beforeEach(async () => {

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
 import { AddressGuard } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
-import { call, type Running, settingsOf, startReceiver, startServer, until } from './harness.js';
+import { openMemory } from '../harness/pglite.js';
+import { until } from '../harness/until.js';
+import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';
 
 /** What happens while an endpoint is disabled waits for it, and its owner sees why and since when. */
 
@@ -22,8 +23,8 @@ beforeAll(async () => {
     warn: (fields: object, message: string) => void warned.push([{ ...fields }, message]),
   };
   const guard = new AddressGuard(settings.allow);
-  server = await startServer(await openPglite(), settings, guard, log);
-}, 60_000);
+  server = await startServer(await openMemory(), settings, guard, log);
+});
 afterAll(() => server.close());
 
 beforeEach(async () => {

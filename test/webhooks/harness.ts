@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { openPglite } from '../../src/embedded/pglite.js';
 import {
   AddressGuard,
   Deliverer,
@@ -17,6 +16,10 @@ import {
   type Store,
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
+import { Api } from '../harness/api.js';
+import { endWithUs } from '../harness/leash.js';
+import { openMemory } from '../harness/pglite.js';
+import { until } from '../harness/until.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
 
@@ -25,19 +28,6 @@ export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.
 
 export interface Closable {
   close(): Promise<void>;
-}
-
-/** Polls until a condition holds. @throws at the deadline, saying what was waited for. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  milliseconds = 20_000,
-): Promise<void> {
-  const deadline = Date.now() + milliseconds;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`Waited ${milliseconds} ms in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 export interface Received {
@@ -134,28 +124,20 @@ export async function startServer(
 }
 
 export async function startEmbedded(settings = settingsOf()): Promise<Running> {
-  return startServer(await openPglite(), settings);
+  return startServer(await openMemory(), settings);
 }
 
 export type Called = { status: number; body: Record<string, unknown> & { id: string } };
 
 /** Calls the API as curl would. */
-export async function call(
+export function call(
   url: string,
   method: string,
   path: string,
   body?: object,
   key = KEY,
 ): Promise<Called> {
-  const answer = await fetch(url + path, {
-    method,
-    headers: {
-      'x-api-key': key,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return { status: answer.status, body: (await answer.json()) as Called['body'] };
+  return new Api(url, key).send(method, path, { body });
 }
 
 /** Starts the built program; resolves once it has printed a line that matches. */
@@ -168,6 +150,7 @@ export async function spawnMain(
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endWithUs(child, 'SIGKILL');
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk;
@@ -181,15 +164,4 @@ export async function spawnMain(
     return ready.test(output);
   });
   return { child, output: () => output, exited };
-}
-
-/** A small seeded generator (mulberry32), so that a run can be repeated. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

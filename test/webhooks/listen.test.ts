@@ -1,21 +1,14 @@
 import { constructWebhookEventEntity } from 'creem/webhooks.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../harness/cluster.js';
-import {
-  call,
-  KEY,
-  type Running,
-  spawnMain,
-  startEmbedded,
-  startReceiver,
-  until,
-} from './harness.js';
+import { until } from '../harness/until.js';
+import { call, KEY, type Running, spawnMain, startEmbedded, startReceiver } from './harness.js';
 
 let server: Running;
 
 beforeAll(async () => {
   server = await startEmbedded();
-}, 60_000);
+});
 afterAll(() => server.close());
 
 const webhooks = async () =>
@@ -52,7 +45,6 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     expect(receiver.got).toHaveLength(1);
     await receiver.close();
   },
-  60_000,
 );
 
 test('listen acknowledges with 503 where nobody answers on this machine', async () => {
@@ -67,4 +59,4 @@ test('listen acknowledges with 503 where nobody answers on this machine', async 
   });
   child.kill('SIGINT');
   expect(await exited).toBe(0);
-}, 60_000);
+});

@@ -6,17 +6,17 @@ import { sweepDeliveries } from '../../src/ledger/retention.js';
 import { readDue, readFresh } from '../../src/store/outbox.js';
 import { type Cluster, findBinaries, freePort, startCluster } from '../harness/cluster.js';
 import { onServer, databaseUrl as urlOf } from '../harness/database.js';
+import { randomFrom, seedOf } from '../harness/seed.js';
+import { until } from '../harness/until.js';
 import {
   call,
   KEY,
   type Received,
   type Running,
-  seeded,
   settingsOf,
   spawnMain,
   startReceiver,
   startServer,
-  until,
 } from './harness.js';
 
 /** What must hold on a real PostgreSQL, with crashes, bad receivers and much history. */
@@ -31,7 +31,7 @@ let databases = 0;
 
 beforeAll(async () => {
   if (binaries !== undefined) cluster = await startCluster(binaries, { autovacuum: 'on' });
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 beforeEach(async () => {
@@ -104,124 +104,114 @@ function seqsById(): Promise<Map<string, string>> {
   });
 }
 
-onPostgres(
-  '20 times kill -9 during 2,000 transactions, with a receiver that fails',
-  async () => {
-    const seed = Date.now() % 1_000_000;
-    console.log(`seed ${seed}`);
-    const random = seeded(seed);
-    const receiver = await startReceiver((_, response) => {
-      response.statusCode = random() < 0.2 ? 500 : 200;
-      response.end();
-    });
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    const start = () =>
-      spawnMain(
-        ['serve'],
-        {
-          DATABASE_URL: databaseUrl,
-          PORT: String(port),
-          TALLYSTICK_API_KEY: KEY,
-          LOG_LEVEL: 'silent',
-          TALLYSTICK_WEBHOOK_ALLOW: '127.0.0.1',
-          TALLYSTICK_WEBHOOK_TIMEOUT: '500ms',
-          TALLYSTICK_WEBHOOK_RETRY: `0s${',100ms'.repeat(14)}`,
-        },
-        /listens on/,
-      );
-    let server = await start();
-    const webhook = await call(url, 'POST', '/v1/webhooks', { url: receiver.url });
-    const accounts: string[] = [];
-    for (let i = 0; i < 10; i++) accounts.push(await openAccount(url, `c${i}`, '1000000'));
+onPostgres('20 times kill -9 during 2,000 transactions, with a receiver that fails', async () => {
+  const random = randomFrom(seedOf('a receiver that fails'));
+  const receiver = await startReceiver((_, response) => {
+    response.statusCode = random(5) === 0 ? 500 : 200;
+    response.end();
+  });
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const start = () =>
+    spawnMain(
+      ['serve'],
+      {
+        DATABASE_URL: databaseUrl,
+        PORT: String(port),
+        TALLYSTICK_API_KEY: KEY,
+        LOG_LEVEL: 'silent',
+        TALLYSTICK_WEBHOOK_ALLOW: '127.0.0.1',
+        TALLYSTICK_WEBHOOK_TIMEOUT: '5s',
+        TALLYSTICK_WEBHOOK_RETRY: `0s${',100ms'.repeat(14)}`,
+      },
+      /listens on/,
+    );
+  let server = await start();
+  const webhook = await call(url, 'POST', '/v1/webhooks', { url: receiver.url });
+  const accounts: string[] = [];
+  for (let i = 0; i < 10; i++) accounts.push(await openAccount(url, `c${i}`, '1000000'));
 
-    const TRANSACTIONS = 2_000;
-    const KILLS = 20;
-    let next = 0;
-    let done = 0;
-    let kills = 0;
-    const post = async (n: number) => {
-      const side = n % 3 === 0 ? 'credit' : 'debit';
-      const path = `/v1/customer-credits/accounts/${accounts[n % accounts.length]}/${side}`;
-      const body = { amount: `${1 + (n % 97)}`, reference: `r${n}`, idempotency_key: `k${n}` };
-      for (;;) {
-        try {
-          const { status } = await call(url, 'POST', path, body);
-          if (status === 201) return;
-        } catch {
-          // The server is being killed: the same key makes it safe to ask again.
-        }
-        await new Promise((resolve) => setTimeout(resolve, 20));
+  const TRANSACTIONS = 2_000;
+  const KILLS = 20;
+  let next = 0;
+  let done = 0;
+  let kills = 0;
+  const post = async (n: number) => {
+    const side = n % 3 === 0 ? 'credit' : 'debit';
+    const path = `/v1/customer-credits/accounts/${accounts[n % accounts.length]}/${side}`;
+    const body = { amount: `${1 + (n % 97)}`, reference: `r${n}`, idempotency_key: `k${n}` };
+    for (;;) {
+      try {
+        const { status } = await call(url, 'POST', path, body);
+        if (status === 201) return;
+      } catch {
+        // The server is being killed: the same key makes it safe to ask again.
       }
-    };
-    const client = async () => {
-      while (next < TRANSACTIONS) {
-        await post(next++);
-        done++;
-      }
-    };
-    const killer = async () => {
-      while (kills < KILLS) {
-        await until('more transactions', () => done >= ((kills + 1) * TRANSACTIONS) / (KILLS + 1));
-        server.child.kill('SIGKILL');
-        await server.exited;
-        kills++;
-        server = await start();
-      }
-    };
-    await Promise.all([killer(), ...Array.from({ length: 8 }, client)]);
-    expect(kills).toBe(KILLS);
-
-    const expected = await expectedEvents();
-    expect(expected).toHaveLength(TRANSACTIONS + accounts.length);
-    const path = `/v1/webhooks/${webhook.body.id}/deliveries?limit=1`;
-    await until('all is delivered', async () => {
-      for (const status of ['pending', 'retrying']) {
-        const { body } = await call(url, 'GET', `${path}&status=${status}`);
-        if ((body.data as unknown[]).length > 0) return false;
-      }
-      return true;
-    });
-    expect((await call(url, 'GET', `${path}&status=failed`)).body.data).toEqual([]);
-    expect(toldBy(receiver.got, await seqsById())).toEqual(expected);
-    const ids = new Set(receiver.got.map(({ event }) => event.id));
-    expect(ids.size, 'one id an event, over all attempts').toBe(expected.length);
-    server.child.kill('SIGTERM');
-    expect(await server.exited).toBe(0);
-    await receiver.close();
-  },
-  240_000,
-);
-
-onPostgres(
-  'deliver works alone, beside a server that leaves deliveries to it',
-  async () => {
-    const receiver = await startReceiver();
-    const env = {
-      DATABASE_URL: databaseUrl,
-      PORT: '0',
-      TALLYSTICK_API_KEY: KEY,
-      LOG_LEVEL: 'silent',
-      TALLYSTICK_WEBHOOK_ALLOW: '127.0.0.1',
-      TALLYSTICK_WEBHOOK_WORKER: 'off',
-    };
-    const server = await spawnMain(['serve'], env, /listens on/);
-    const url = /listens on (\S+)/.exec(server.output())![1]!;
-    await call(url, 'POST', '/v1/webhooks', { url: receiver.url });
-    await openAccount(url, 'c', '5');
-    const deliver = await spawnMain(['deliver'], env, /delivers webhooks/);
-    await until('the event', () => receiver.got.length === 1);
-    for (const { child, exited } of [deliver, server]) {
-      child.kill('SIGTERM');
-      expect(await exited).toBe(0);
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    const leases = 'select 1 from tallystick.webhook_endpoints where lease_owner is not null';
-    expect(await withRows(async (client) => (await client.query(leases)).rows)).toEqual([]);
-    expect(receiver.got).toHaveLength(1);
-    await receiver.close();
-  },
-  60_000,
-);
+  };
+  const client = async () => {
+    while (next < TRANSACTIONS) {
+      await post(next++);
+      done++;
+    }
+  };
+  const killer = async () => {
+    while (kills < KILLS) {
+      await until('more transactions', () => done >= ((kills + 1) * TRANSACTIONS) / (KILLS + 1));
+      server.child.kill('SIGKILL');
+      await server.exited;
+      kills++;
+      server = await start();
+    }
+  };
+  await Promise.all([killer(), ...Array.from({ length: 8 }, client)]);
+  expect(kills).toBe(KILLS);
+
+  const expected = await expectedEvents();
+  expect(expected).toHaveLength(TRANSACTIONS + accounts.length);
+  const path = `/v1/webhooks/${webhook.body.id}/deliveries?limit=1`;
+  await until('all is delivered', async () => {
+    for (const status of ['pending', 'retrying']) {
+      const { body } = await call(url, 'GET', `${path}&status=${status}`);
+      if ((body.data as unknown[]).length > 0) return false;
+    }
+    return true;
+  });
+  expect((await call(url, 'GET', `${path}&status=failed`)).body.data).toEqual([]);
+  expect(toldBy(receiver.got, await seqsById())).toEqual(expected);
+  const ids = new Set(receiver.got.map(({ event }) => event.id));
+  expect(ids.size, 'one id an event, over all attempts').toBe(expected.length);
+  server.child.kill('SIGTERM');
+  expect(await server.exited).toBe(0);
+  await receiver.close();
+});
+
+onPostgres('deliver works alone, beside a server that leaves deliveries to it', async () => {
+  const receiver = await startReceiver();
+  const env = {
+    DATABASE_URL: databaseUrl,
+    PORT: '0',
+    TALLYSTICK_API_KEY: KEY,
+    LOG_LEVEL: 'silent',
+    TALLYSTICK_WEBHOOK_ALLOW: '127.0.0.1',
+    TALLYSTICK_WEBHOOK_WORKER: 'off',
+  };
+  const server = await spawnMain(['serve'], env, /listens on/);
+  const url = /listens on (\S+)/.exec(server.output())![1]!;
+  await call(url, 'POST', '/v1/webhooks', { url: receiver.url });
+  await openAccount(url, 'c', '5');
+  const deliver = await spawnMain(['deliver'], env, /delivers webhooks/);
+  await until('the event', () => receiver.got.length === 1);
+  for (const { child, exited } of [deliver, server]) {
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+  }
+  const leases = 'select 1 from tallystick.webhook_endpoints where lease_owner is not null';
+  expect(await withRows(async (client) => (await client.query(leases)).rows)).toEqual([]);
+  expect(receiver.got).toHaveLength(1);
+  await receiver.close();
+});
 
 describe.skipIf(!hasPostgres)('in one process', () => {
   const servers: Running[] = [];
@@ -296,7 +286,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
       }
     }
     await closeAll();
-  }, 60_000);
+  });
 
   /** Posts 200 transactions a second; gives the times from commit to receipt, sorted. */
   async function lagsOf({ ledger, store }: Running, got: Received[], name: string) {
@@ -328,8 +318,12 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     return lags.sort((a, b) => a - b);
   }
 
+  const HANGS_MS = 15_000;
   test('a healthy endpoint is not held up by one that hangs and one that fails', async () => {
-    const settings = { TALLYSTICK_WEBHOOK_TIMEOUT: '15s', TALLYSTICK_WEBHOOK_RETRY: '0s,30s' };
+    const settings = {
+      TALLYSTICK_WEBHOOK_TIMEOUT: `${HANGS_MS}ms`,
+      TALLYSTICK_WEBHOOK_RETRY: '0s,30s',
+    };
     const server = await run(settingsOf(settings));
     const healthy = await receive();
     const hanging = await receive(() => {});
@@ -343,12 +337,12 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     for (const { url } of [hanging, failing]) await subscribe(server, url);
     const beside = p99(await lagsOf(server, healthy.got, 'beside'));
     console.log(`p99 from commit to receipt: ${alone} ms alone, ${beside} ms beside the others`);
-    // On a machine that is starved by other work even the first takes longer than a second.
-    expect(beside).toBeLessThan(Math.max(1_000, 3 * alone));
+    // Held up, it would wait for what hangs; on a machine that is starved even the first waits.
+    expect(beside).toBeLessThan(Math.max(HANGS_MS / 2, 3 * alone));
     expect(hanging.got.length, 'bounded concurrency').toBeLessThanOrEqual(16);
     expect(failing.got.length).toBeGreaterThan(0);
     await closeAll();
-  }, 60_000);
+  });
 
   test('a million delivered events do not slow down delivery; retention removes them', async () => {
     const MILLION = 1_000_000;
@@ -389,7 +383,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     });
     const full = await deliver(100);
     console.log(`100 deliveries: ${empty} ms on none before, ${full} ms on a million`);
-    expect(full).toBeLessThan(empty * 3 + 500);
+    expect(full).toBeLessThan(empty * 3 + 5_000);
     await expectIndexed(reader, storeId, endpointId);
 
     const list = `/v1/webhooks/${webhook}/deliveries?limit=100`;
@@ -408,7 +402,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     expect(removed).toBeGreaterThan(290_000);
     expect(removed).toBeLessThan(600_000);
     await closeAll();
-  }, 240_000);
+  });
 
   test('retention spares what is due, and clears up after deleted endpoints', async () => {
     const server = await run(settingsOf({ TALLYSTICK_WEBHOOK_RETRY: '0s,1h' }));
@@ -438,7 +432,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     async function accountIdOf(_: string): Promise<string> {
       return (await reader.query('select account_id from tallystick.accounts')).rows[0].account_id;
     }
-  }, 60_000);
+  });
 });
 
 /** The statements that delivery repeats must read little, whatever has been sent. */

@@ -5,8 +5,8 @@ import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
 import { readDelivery } from '../../src/store/deliveries.js';
 import { giveLease, renewLease, takeLease } from '../../src/store/leases.js';
 import {
+  type Attempted,
   addToOutbox,
-  type Result,
   readDue,
   settleDue,
   settleFresh,
@@ -95,7 +95,7 @@ onEngines(({ name, create }) => {
       body: '{}',
     });
     const attempt = { at: 'now', latency_ms: 1, response_status: 500, error: null };
-    const came = (tries: number, status: Result['status'] = 'retrying'): Result[] => {
+    const came = (tries: number, status: Attempted['status'] = 'retrying'): Attempted[] => {
       return [{ eventId, status, tries, attempt, delay: status === 'retrying' ? 0 : null }];
     };
     await settleFresh(...place, came(1));

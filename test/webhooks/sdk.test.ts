@@ -7,6 +7,7 @@ import { newEventId } from '../../src/ledger/ids.js';
 import { ensureKey } from '../../src/ledger/index.js';
 import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
 import { addToOutbox } from '../../src/store/outbox.js';
+import { until } from '../harness/until.js';
 import {
   type Called,
   call,
@@ -15,7 +16,6 @@ import {
   type Running,
   startEmbedded,
   startReceiver,
-  until,
 } from './harness.js';
 
 let server: Running;
@@ -30,7 +30,7 @@ beforeAll(async () => {
     response.statusCode = status;
     response.end();
   });
-}, 60_000);
+});
 afterAll(async () => {
   await server.close();
   await receiver.close();

@@ -1,7 +1,6 @@
 import { createHmac, randomBytes, webcrypto } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatId } from '../../src/core/id.js';
-import { openPglite } from '../../src/embedded/pglite.js';
 import {
   AddressGuard,
   Deliverer,
@@ -20,7 +19,9 @@ import {
   sealSecret,
   secretKeyId,
 } from '../../src/ledger/secrets.js';
-import { call, type Running, settingsOf, startReceiver, startServer, until } from './harness.js';
+import { openMemory } from '../harness/pglite.js';
+import { until } from '../harness/until.js';
+import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';
 
 /** Signing secrets: who sees them, and how they stand in the database. */
 
@@ -113,10 +114,10 @@ describe('a server', () => {
   const READER = 'tally_test_webhook_reader_0001';
 
   beforeAll(async () => {
-    engine = await openPglite();
+    engine = await openMemory();
     server = await startServer(engine);
     await ensureKey(engine.reader, READER, { name: 'reads', scopes: ['webhooks:read'] });
-  }, 60_000);
+  });
   afterAll(() => server.close());
 
   const api = (method: string, path: string, body?: object) => call(server.url, method, path, body);

@@ -4,13 +4,11 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type Address, AddressGuard, parseAllowList } from '../../src/ledger/address.js';
 import { attempt } from '../../src/ledger/attempt.js';
 import { Connections } from '../../src/ledger/connections.js';
-import { until } from './harness.js';
+import { until, WAIT_MS_MAX } from '../harness/until.js';
 
 /** Every attempt settles within its time-out, whatever the other side does or leaves undone. */
 
 const TIMEOUT = 400;
-/** Only what never settles comes near this, on however busy a machine. */
-const PATIENCE = 20_000;
 const guard = new AddressGuard(parseAllowList('127.0.0.1'));
 const closers: (() => void)[] = [];
 
@@ -43,7 +41,7 @@ function post(url: string, over: Partial<Parameters<typeof attempt>[2]> = {}) {
 async function made(work: ReturnType<typeof attempt>) {
   let timer: NodeJS.Timeout | undefined;
   const never = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('It never settled.')), PATIENCE);
+    timer = setTimeout(() => reject(new Error('It never settled.')), WAIT_MS_MAX);
   });
   const { attempt } = await Promise.race([work, never]);
   clearTimeout(timer);
@@ -126,7 +124,7 @@ test.each<[string, (socket: Socket) => void, { status: number } | { error: RegEx
 ])('a receiver that %s', async (_, act, expected) => {
   const { port, sockets } = await peer(act);
   const isLate = 'error' in expected && expected.error === LATE;
-  const sent = post(`http://127.0.0.1:${port}/`, isLate ? {} : { timeout: PATIENCE / 2 });
+  const sent = post(`http://127.0.0.1:${port}/`, isLate ? {} : { timeout: WAIT_MS_MAX / 2 });
   const result = await made(attempt(guard, new Connections(), sent));
   if ('status' in expected) expect(result).toEqual({ status: expected.status, error: null });
   else expect(result).toEqual({ status: null, error: expect.stringMatching(expected.error) });
@@ -186,7 +184,11 @@ describe('names', () => {
     answer([{ address: '127.0.0.1', family: 4 }]);
     // Whoever is called after it is reached after it, so that it would be seen by then.
     const next = await made(
-      attempt(guard, new Connections(), post(`http://127.0.0.1:${port}/`, { timeout: PATIENCE })),
+      attempt(
+        guard,
+        new Connections(),
+        post(`http://127.0.0.1:${port}/`, { timeout: WAIT_MS_MAX }),
+      ),
     );
     expect(next.status).toBe(204);
     expect(sockets.size).toBe(1);
@@ -197,7 +199,7 @@ test('the end of the process cuts all of them short', async () => {
   const { port } = await peer(() => {});
   const end = new AbortController();
   const url = `http://127.0.0.1:${port}/`;
-  const over = { timeout: 10 * PATIENCE, signal: end.signal };
+  const over = { timeout: 10 * WAIT_MS_MAX, signal: end.signal };
   const work = made(attempt(guard, new Connections(), post(url, over)));
   end.abort();
   expect((await work).error).toContain('the server stopped');
