@@ -13,7 +13,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { afterAll, inject } from 'vitest';
+import { createSpread, dropSpread } from '../harness/citus.js';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -109,11 +110,16 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A throw-away PostgreSQL cluster that syncs to disk, on loopback and a port of its own. */
+/**
+ * A throw-away PostgreSQL cluster that syncs to disk, on loopback and a port of its own. Where
+ * there is Citus to test on it is that: its databases are spread, and nobody may stop it.
+ */
 export class Cluster {
   readonly directory: string;
   readonly #owner: Owner | undefined;
   readonly #port: number;
+  readonly #citus = inject('postgres')?.citus ? inject('postgres')!.url : undefined;
+  readonly #spread: string[] = [];
   #databases = 0;
 
   private constructor(directory: string, owner: Owner | undefined, port: number) {
@@ -125,6 +131,7 @@ export class Cluster {
   static async start(): Promise<Cluster> {
     const owner = clusterOwner();
     const cluster = new Cluster(temporaryDirectory(owner), owner, await freePort());
+    if (cluster.#citus !== undefined) return cluster;
     await cluster.#run('initdb', [
       '-D',
       cluster.#data,
@@ -142,12 +149,20 @@ export class Cluster {
   /** The URL of a new, empty database. */
   async database(): Promise<string> {
     this.#databases++;
+    if (this.#citus !== undefined) {
+      const own = `e2e_${process.pid}_${this.#databases}_${this.#port}`;
+      this.#spread.push(own);
+      return createSpread(this.#citus, own);
+    }
     const name = `e2e_${this.#databases}`;
     await this.psql('postgres', `create database ${name}`);
     return this.url(name);
   }
 
   url(database: string): string {
+    if (this.#citus !== undefined) {
+      return new URL(`/${database}`, this.#citus).toString();
+    }
     return `postgres://tallystick@127.0.0.1:${this.#port}/${database}`;
   }
 
@@ -174,7 +189,8 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
-    await this.halt();
+    for (const name of this.#spread) await dropSpread(this.#citus!, name);
+    if (this.#citus === undefined) await this.halt();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -183,6 +199,7 @@ export class Cluster {
   }
 
   #control(action: string, ...rest: string[]): Promise<string> {
+    if (this.#citus !== undefined) throw new Error('A Citus cluster is not this test\'s to stop.');
     const options = `-p ${this.#port} -h 127.0.0.1 -k ${this.directory} -c fsync=on`;
     const start = action === 'start' ? ['-o', options, '-l', join(this.directory, 'log')] : [];
     return this.#run('pg_ctl', [action, '-w', '-D', this.#data, ...start, ...rest]);

@@ -38,8 +38,8 @@ function onMachine(url: string, { host, port }: Machine, name: string): string {
   return other.toString();
 }
 
-/** Creates a database on every machine, and spreads the tables of this program's schema. */
-export async function createSpread(url: string, name: string): Promise<void> {
+/** Creates an empty database on every machine, which know of one another. */
+export async function createOnMachines(url: string, name: string): Promise<string> {
   const machines = await machinesOf(url);
   for (const machine of machines) {
     await onServer(onMachine(url, machine, 'postgres'), `create database ${name}`);
@@ -51,6 +51,12 @@ export async function createSpread(url: string, name: string): Promise<void> {
     const add = coordinates ? 'citus_set_coordinator_host' : 'citus_add_node';
     await onServer(target, `select ${add}('${host}', ${port})`);
   }
+  return target;
+}
+
+/** Creates such a database, and spreads the tables of this program's schema. */
+export async function createSpread(url: string, name: string): Promise<string> {
+  const target = await createOnMachines(url, name);
   const engine = await openPostgres({ url: target, lanes: 1 });
   try {
     await migrate(engine);
@@ -58,6 +64,7 @@ export async function createSpread(url: string, name: string): Promise<void> {
   } finally {
     await engine.close();
   }
+  return target;
 }
 
 export async function dropSpread(url: string, name: string): Promise<void> {

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
 import { openPglite } from '../../src/embedded/pglite.js';
 import {
   AddressGuard,
@@ -20,6 +21,7 @@ import {
   type Store,
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
+import { createSpread, dropSpread } from '../harness/citus.js';
 import { findBinaries } from '../harness/cluster.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
@@ -52,8 +54,17 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a PostgreSQL cluster of its own, which is gone after `close`. */
+/**
+ * Starts a PostgreSQL cluster of its own, which is gone after `close`; where there is Citus to test
+ * on, it is a database of that.
+ */
 export async function startPostgres(): Promise<Closable & { url: string }> {
+  const given = inject('postgres');
+  if (given?.citus) {
+    const name = `tallystick_webhooks_${process.pid}`;
+    const url = await createSpread(given.url, name);
+    return { url, close: () => dropSpread(given.url, name) };
+  }
   const bin = findBinaries();
   if (bin === undefined) throw new Error('There is no PostgreSQL here.');
   const isRoot = process.getuid?.() === 0;
