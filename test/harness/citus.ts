@@ -72,3 +72,27 @@ export async function dropSpread(url: string, name: string): Promise<void> {
     await onServer(onMachine(url, machine, 'postgres'), `drop database ${name} with (force)`);
   }
 }
+
+/** On which machine the accounts of each store are, by the store's name. */
+export async function machinesByStore(target: string): Promise<Map<string, string>> {
+  const rows = await onServer(
+    target,
+    `select s.name, p.nodename || ':' || p.nodeport as machine from tallystick.stores as s
+      join pg_dist_shard_placement as p on p.shardid =
+        get_shard_id_for_distribution_column('tallystick.accounts', s.store_id)`,
+  );
+  return new Map(rows.map(({ name, machine }) => [name, machine]));
+}
+
+/** Where a database is on each machine. */
+export async function machineUrls(
+  target: string,
+): Promise<{ coordinator: string; workers: string[] }> {
+  const name = new URL(target).pathname.slice(1);
+  const machines = await machinesOf(target);
+  const urls = (coordinates: boolean) =>
+    machines
+      .filter((machine) => machine.coordinates === coordinates)
+      .map((machine) => onMachine(target, machine, name));
+  return { coordinator: urls(true)[0]!, workers: urls(false) };
+}

@@ -118,7 +118,8 @@ export function freePort(): Promise<number> {
   });
 }
 
-async function answers(url: string): Promise<void> {
+/** Resolves once a server answers. */
+export async function answers(url: string): Promise<void> {
   const deadline = Date.now() + READY_MS_MAX;
   for (;;) {
     const client = new pg.Client({ connectionString: url });
