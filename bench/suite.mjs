@@ -3,10 +3,11 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServer } from './cluster.mjs';
+import { expectSameSettings, openStores, runCommand } from './citus.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
-const ROUNDS = 3;
-const SECONDS = 6;
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
 const ACCOUNTS = 10_000;
 const CREDITS = '/v1/customer-credits';
 
@@ -24,6 +25,7 @@ export class Suite {
     pages: this.pages,
     size: this.size,
     pglite: this.pglite,
+    citus: this.citus,
   };
 
   constructor(cluster) {
@@ -240,6 +242,51 @@ export class Suite {
     await verify({ TALLYSTICK_DATA_DIR: directory, DATABASE_URL: '' });
   }
 
+  /**
+   * Debits and bulk on a Citus cluster beside this run's PostgreSQL. CITUS_URL is a database on the
+   * coordinator that nothing else is in; the rows of earlier runs may stay.
+   */
+  async citus() {
+    const target = process.env.CITUS_URL;
+    if (target === undefined) {
+      process.stdout.write('  left out: CITUS_URL names no cluster\n');
+      return;
+    }
+    await expectSameSettings(target, this.cluster.settings);
+    runCommand(target, ['migrate', '--distribute']);
+    const spread = await startServer({ DATABASE_URL: target, TALLYSTICK_API_KEY: KEY });
+    try {
+      await this.withServer(async ({ url, database }) => {
+        for (const count of [1, 20]) {
+          const plain = await openStores(url, this.cluster.url(database), count, ACCOUNTS);
+          const own = await openStores(spread.url, target, count, ACCOUNTS);
+          const stores = count === 1 ? 'one store' : `${count} stores`;
+          const what = `of ${stores} on Citus ÷ on plain PostgreSQL`;
+          this.beside(`debits ${what}`, [spread.url, own], [url, plain], {});
+          const bulk = { kind: 'bulk', bulk: 500, connections: 8 };
+          this.beside(`bulk requests of 500 ${what}`, [spread.url, own], [url, plain], bulk);
+        }
+      });
+    } finally {
+      await spread.stop();
+    }
+    runCommand(target, ['verify']);
+  }
+
+  /** The same load on two servers in turns. */
+  beside(what, [ours, ids], [theirs, baseIds], options) {
+    const rate = (url, own) => checked(load(url, { ids: own, seconds: SECONDS, ...options })).rate;
+    rate(theirs, baseIds);
+    rate(ours, ids);
+    const base = [];
+    const found = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      base.push(rate(theirs, baseIds));
+      found.push(rate(ours, ids));
+    }
+    this.ratio(what, found, base);
+  }
+
   compare(what, url, ids, baseline, goal) {
     const ours = [];
     const base = [];
@@ -316,15 +363,14 @@ export class Suite {
     return execFileSync('psql', [...options, ...args], { encoding: 'utf8' });
   }
 
-  /** The median of the ratios of neighbouring runs, with their spread. */
+  /** The median of the ratios of neighbouring runs, with their spread; some have no goal. */
   ratio(what, ours, base, goal, note = 'per second') {
     const ratios = ours.map((value, i) => value / base[i]);
     const value = median(ratios);
     this.add({
       what,
-      goal: `≥ ${goal}`,
+      ...(goal === undefined ? {} : { goal: `≥ ${goal}`, met: value >= goal }),
       value: value.toFixed(2),
-      met: value >= goal,
       detail: `${Math.round(median(ours))} ÷ ${Math.round(median(base))} ${note}, spread ${percent(spread(ratios))}`,
     });
   }

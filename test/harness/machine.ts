@@ -14,16 +14,21 @@ export class Machine {
   readonly #args: readonly string[];
   readonly #directory: string;
   readonly #owner: { uid: number; gid: number };
+  readonly #environment: NodeJS.ProcessEnv;
 
   private constructor(url: string, pid: number, directory: string) {
     const [command, ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     const { uid, gid } = statSync(`/proc/${pid}`);
+    const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
     this.#url = url;
     this.#pid = pid;
     this.#command = command!;
     this.#args = args.filter((arg) => arg !== '');
     this.#directory = directory;
     this.#owner = { uid, gid };
+    this.#environment = Object.fromEntries(
+      variables.map((text) => [text.split('=')[0]!, text.slice(text.indexOf('=') + 1)]),
+    );
   }
 
   /** @param url of a superuser, who may read the file that names the process. */
@@ -48,11 +53,12 @@ export class Machine {
     await vi.waitFor(() => expect(gone()).toBe(true), { timeout: GONE_MS_MAX, interval: 10 });
   }
 
-  /** Starts it as it was started before; it stays when the tests have ended. */
+  /** Starts it as it was started before, with its environment; it stays when the tests have ended. */
   async start(): Promise<void> {
     const child = spawn(this.#command, this.#args, {
       ...this.#owner,
       cwd: this.#directory,
+      env: this.#environment,
       detached: true,
       stdio: 'ignore',
     });
