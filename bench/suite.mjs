@@ -2,8 +2,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startServer } from './cluster.mjs';
 import { expectSameSettings, openStores, runCommand } from './citus.mjs';
+import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);

@@ -48,27 +48,29 @@ describe.skipIf(!mayKill)('on Citus', { timeout: 600_000 }, () => {
     await dropSpread(CITUS!.url, name);
   });
 
-  test.each([
-    'workers',
-    'coordinator',
-  ])('the %s killed while writing lose nothing that was acknowledged', async (kind) => {
-    const urls = await machineUrls(url);
-    startAll(stores);
-    await until('all are written to', progressOf(stores, 20), WAIT_MS_MAX);
-    for (const target of kind === 'workers' ? urls.workers : [urls.coordinator]) {
-      const machine = await Machine.at(target);
-      await machine.kill();
-      await machine.start();
-      await until('all are written to again', progressOf(stores, 20), WAIT_MS_MAX);
-    }
-    expect(await settle(stores)).toEqual([]);
-    expect(await verified(url)).toEqual(CLEAN);
-    const acknowledged = stores.flatMap(({ load }) => load.writes.map(({ transaction }) => transaction!));
-    // Delivery is at least once, so more may have come; none may be missing.
-    const missing = () => {
-      const told = new Set(receiver.got.map(({ event }) => event.object.id));
-      return acknowledged.filter((id) => !told.has(id));
-    };
-    await until('each write is told', () => missing().length === 0, WAIT_MS_MAX);
-  });
+  test.each(['workers', 'coordinator'])(
+    'the %s killed while writing lose nothing that was acknowledged',
+    async (kind) => {
+      const urls = await machineUrls(url);
+      startAll(stores);
+      await until('all are written to', progressOf(stores, 20), WAIT_MS_MAX);
+      for (const target of kind === 'workers' ? urls.workers : [urls.coordinator]) {
+        const machine = await Machine.at(target);
+        await machine.kill();
+        await machine.start();
+        await until('all are written to again', progressOf(stores, 20), WAIT_MS_MAX);
+      }
+      expect(await settle(stores)).toEqual([]);
+      expect(await verified(url)).toEqual(CLEAN);
+      const acknowledged = stores.flatMap(({ load }) =>
+        load.writes.map(({ transaction }) => transaction!),
+      );
+      // Delivery is at least once, so more may have come; none may be missing.
+      const missing = () => {
+        const told = new Set(receiver.got.map(({ event }) => event.object.id));
+        return acknowledged.filter((id) => !told.has(id));
+      };
+      await until('each write is told', () => missing().length === 0, WAIT_MS_MAX);
+    },
+  );
 });

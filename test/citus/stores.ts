@@ -79,7 +79,8 @@ export async function settle(stores: readonly LoadedStore[]): Promise<string[]> 
     for (const account of accounts) {
       const { body } = await api.get(`/accounts/${account}/balance`);
       const [is, due] = [body.balance, load.expected(account, START)];
-      if (is !== due) faults.push(`${name}: ${account} has ${JSON.stringify(body)} instead of ${due}`);
+      if (is !== due)
+        faults.push(`${name}: ${account} has ${JSON.stringify(body)} instead of ${due}`);
     }
   }
   return faults;

@@ -199,7 +199,7 @@ export class Cluster {
   }
 
   #control(action: string, ...rest: string[]): Promise<string> {
-    if (this.#citus !== undefined) throw new Error('A Citus cluster is not this test\'s to stop.');
+    if (this.#citus !== undefined) throw new Error("A Citus cluster is not this test's to stop.");
     const options = `-p ${this.#port} -h 127.0.0.1 -k ${this.directory} -c fsync=on`;
     const start = action === 'start' ? ['-o', options, '-l', join(this.directory, 'log')] : [];
     return this.#run('pg_ctl', [action, '-w', '-D', this.#data, ...start, ...rest]);
