@@ -37,7 +37,7 @@ export async function openStores(url, database, count, accounts) {
   const lines = [];
   for (let number = 0; number < count; number++) {
     const name = `bench ${Date.now()} ${number}`;
-    const key = runCommand(database, ['keys', 'create', '--store', name]).trim();
+    const { key } = JSON.parse(runCommand(database, ['keys', 'create', '--store', name, '--json']));
     const ids = await openAccounts(url, accounts / count, key);
     lines.push(...ids.map((id) => `${id} ${key}`));
   }

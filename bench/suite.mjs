@@ -6,9 +6,10 @@ import { expectSameSettings, openStores, runCommand } from './citus.mjs';
 import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
+// A trial of the benchmark itself asks for less of each.
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
-const ACCOUNTS = 10_000;
+const ACCOUNTS = Number(process.env.BENCH_ACCOUNTS ?? 10_000);
 const CREDITS = '/v1/customer-credits';
 
 /** The sections of the benchmark; each leaves rows behind. */
