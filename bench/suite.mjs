@@ -276,9 +276,10 @@ export class Suite {
 
   /** The same load on two servers in turns. */
   beside(what, [ours, ids], [theirs, baseIds], options) {
-    const rate = (url, own) => checked(load(url, { ids: own, seconds: SECONDS, ...options })).rate;
-    rate(theirs, baseIds);
-    rate(ours, ids);
+    const run = (url, own) => load(url, { ids: own, seconds: SECONDS, ...options });
+    const rate = (url, own) => checked(run(url, own)).rate;
+    run(theirs, baseIds);
+    run(ours, ids);
     const base = [];
     const found = [];
     for (let round = 0; round < ROUNDS; round++) {
