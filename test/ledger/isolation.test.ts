@@ -20,7 +20,7 @@ import { createStore } from '../harness/store.js';
  * What all stores need is on every machine of a Citus cluster, and a change of it is agreed on by
  * all: fewer changes of one row fit into the time that a statement has.
  */
-const CALLERS = inject('postgres')?.citus ? 10 : 40;
+const CALLERS = inject('postgres')?.citus ? 5 : 40;
 const LEVELS: readonly Isolation[] = ['repeatable read', 'serializable'];
 
 onEngine(POSTGRES, (engine) => {
