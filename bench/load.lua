@@ -1,11 +1,18 @@
--- What wrk sends. KIND is debit, bulk (BULK debits a request) or entries; every key is new.
-local ids = {}
-for line in io.lines(os.getenv('IDS')) do ids[#ids + 1] = line end
+-- What wrk sends. KIND is debit, bulk (BULK debits a request) or entries; every idempotency key is
+-- new. A line of IDS is an account, and after a space the API key of its store, where that is not KEY.
+local stores, byKey = {}, {}
+for line in io.lines(os.getenv('IDS')) do
+  local id, key = line:match('^(%S+)%s*(%S*)$')
+  if key == '' then key = os.getenv('KEY') end
+  if byKey[key] == nil then
+    byKey[key] = { ids = {}, headers = { ['content-type'] = 'application/json', ['x-api-key'] = key } }
+    stores[#stores + 1] = byKey[key]
+  end
+  table.insert(byKey[key].ids, id)
+end
 local kind, run, bulk = os.getenv('KIND'), os.getenv('RUN'), tonumber(os.getenv('BULK'))
 local count = 0
 
-wrk.headers['content-type'] = 'application/json'
-wrk.headers['x-api-key'] = os.getenv('KEY')
 math.randomseed(42)
 
 local function body(extra)
@@ -14,18 +21,20 @@ local function body(extra)
     '","idempotency_key":"debit_' .. run .. '_' .. count .. '"}'
 end
 
-local function account() return ids[math.random(#ids)] end
+local function account(store) return store.ids[math.random(#store.ids)] end
 
 request = function()
+  local store = stores[math.random(#stores)]
   if kind == 'bulk' then
     local operations = {}
     for i = 1, bulk do
-      operations[i] = body('"op":"debit","account_id":"' .. account() .. '",')
+      operations[i] = body('"op":"debit","account_id":"' .. account(store) .. '",')
     end
-    return wrk.format('POST', '/v1/customer-credits/batch', nil,
+    return wrk.format('POST', '/v1/customer-credits/batch', store.headers,
       '{"operations":[' .. table.concat(operations, ',') .. ']}')
   elseif kind == 'debit' then
-    return wrk.format('POST', '/v1/customer-credits/accounts/' .. account() .. '/debit', nil, body(''))
+    local path = '/v1/customer-credits/accounts/' .. account(store) .. '/debit'
+    return wrk.format('POST', path, store.headers, body(''))
   end
-  return wrk.format('GET', account())
+  return wrk.format('GET', account(store), store.headers)
 end

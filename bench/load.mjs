@@ -52,10 +52,10 @@ function parse(output) {
   };
 }
 
-export async function api(url, method, path, body) {
+export async function api(url, method, path, body, key = KEY) {
   const response = await fetch(`${url}${path}`, {
     method,
-    headers: { 'x-api-key': KEY, 'content-type': 'application/json' },
+    headers: { 'x-api-key': key, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const answer = await response.json();
@@ -64,13 +64,12 @@ export async function api(url, method, path, body) {
 }
 
 /** Opens accounts in parallel, each with enough for any run. */
-export async function openAccounts(url, count) {
+export async function openAccounts(url, count, key = KEY) {
   const ids = [];
   const open = async (number) => {
-    const account = await api(url, 'POST', '/v1/customer-credits/accounts', {
-      customer_id: `bench_${process.pid}_${runs}_${number}`,
-      initial_balance: '1000000000000',
-    });
+    const customer = `bench_${process.pid}_${runs}_${number}`;
+    const body = { customer_id: customer, initial_balance: '1000000000000' };
+    const account = await api(url, 'POST', '/v1/customer-credits/accounts', body, key);
     ids.push(account.id);
   };
   runs++;

@@ -3,12 +3,14 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { expectSameSettings, openStores, runCommand } from './citus.mjs';
 import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 
+// A trial of the benchmark itself asks for less of each.
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
-const ACCOUNTS = 10_000;
+const ACCOUNTS = Number(process.env.BENCH_ACCOUNTS ?? 10_000);
 const CREDITS = '/v1/customer-credits';
 
 /** The sections of the benchmark; each leaves rows behind. */
@@ -26,6 +28,7 @@ export class Suite {
     size: this.size,
     pglite: this.pglite,
     servers: this.servers,
+    citus: this.citus,
   };
 
   constructor(cluster) {
@@ -302,6 +305,52 @@ export class Suite {
     return busy === 0 ? 0 : waiting / busy;
   }
 
+  /**
+   * Debits and bulk on a Citus cluster beside this run's PostgreSQL. CITUS_URL is a database on the
+   * coordinator that nothing else is in; the rows of earlier runs may stay.
+   */
+  async citus() {
+    const target = process.env.CITUS_URL;
+    if (target === undefined) {
+      process.stdout.write('  left out: CITUS_URL names no cluster\n');
+      return;
+    }
+    await expectSameSettings(target, this.cluster.settings);
+    runCommand(target, ['migrate', '--distribute']);
+    const spread = await startServer({ DATABASE_URL: target, TALLYSTICK_API_KEY: KEY });
+    try {
+      await this.withServer(async ({ url, database }) => {
+        for (const count of [1, 20]) {
+          const plain = await openStores(url, this.cluster.url(database), count, ACCOUNTS);
+          const own = await openStores(spread.url, target, count, ACCOUNTS);
+          const stores = count === 1 ? 'one store' : `${count} stores`;
+          const what = `of ${stores} on Citus ÷ on plain PostgreSQL`;
+          this.beside(`debits ${what}`, [spread.url, own], [url, plain], {});
+          const bulk = { kind: 'bulk', bulk: 500, connections: 8 };
+          this.beside(`bulk requests of 500 ${what}`, [spread.url, own], [url, plain], bulk);
+        }
+      });
+    } finally {
+      await spread.stop();
+    }
+    runCommand(target, ['verify']);
+  }
+
+  /** The same load on two servers in turns. */
+  beside(what, [ours, ids], [theirs, baseIds], options) {
+    const run = (url, own) => load(url, { ids: own, seconds: SECONDS, ...options });
+    const rate = (url, own) => checked(run(url, own)).rate;
+    run(theirs, baseIds);
+    run(ours, ids);
+    const base = [];
+    const found = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      base.push(rate(theirs, baseIds));
+      found.push(rate(ours, ids));
+    }
+    this.ratio(what, found, base);
+  }
+
   compare(what, url, ids, baseline, goal) {
     const ours = [];
     const base = [];
@@ -378,7 +427,7 @@ export class Suite {
     return execFileSync('psql', [...options, ...args], { encoding: 'utf8' });
   }
 
-  /** The median of the ratios of neighbouring runs, with their spread. */
+  /** The median of the ratios of neighbouring runs, with their spread; some have no goal. */
   ratio(what, ours, base, goal, note = 'per second') {
     const ratios = ours.map((value, i) => value / base[i]);
     const value = median(ratios);

@@ -44,6 +44,9 @@ const STORED = `store_id, endpoint_id, name, url, delivery_mode, status, events,
 /** The instant of a statement, for its SET. */
 const MOMENT = '(select now() as instant) as moment';
 
+/** How long one who creates an endpoint waits for others who do; on Citus each is slow. */
+const CREATION_MS_MAX = 1_000;
+
 /** A statement that answers with the endpoints that `change` wrote or removed. */
 export function returningEndpoint(change: string): string {
   return `with changed as (${change} returning ${STORED}) select ${COLUMNS} from changed`;
@@ -67,6 +70,7 @@ export async function insertEndpoint(
   limit: number,
 ): Promise<boolean> {
   const { inserted } = await lane.transaction({
+    patience: { text: `set local lock_timeout = ${CREATION_MS_MAX}` },
     locked: {
       text: 'select 1 from tallystick.stores where store_id = $1 for no key update',
       values: [endpoint.storeId],

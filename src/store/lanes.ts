@@ -6,6 +6,8 @@ import { isLost } from './sqlstate.js';
 /** What a connection is set to, and for how long its answers are waited for. */
 export interface LaneSettings {
   readonly sql: string;
+  /** What is sent after each begin, one statement each. */
+  readonly begun: readonly string[];
   /** In milliseconds; undefined where work may take any time. */
   readonly flightMs: number | undefined;
   /** True where transactions of one connection may run in different sessions. */
@@ -136,10 +138,12 @@ class PostgresLane extends Lane {
     this.#client.query('discard plans').catch(() => {});
   }
 
-  #send(text: string, values?: unknown[]): Promise<Result> {
-    const { pooled, sql } = this.#settings;
-    const whole = pooled && /^begin\b/.test(text) ? beginWith(text, sql) : text;
-    return this.#client.query(prepared(whole, values, pooled));
+  async #send(text: string, values?: unknown[]): Promise<Result> {
+    const { pooled, sql, begun } = this.#settings;
+    if (!/^begin\b/.test(text)) return this.#client.query(prepared(text, values, pooled));
+    const whole = [pooled ? beginWith(text, sql) : text, ...begun];
+    const [result] = await Promise.all(whole.map((own) => this.#client.query(own)));
+    return result!;
   }
 
   #sendAll(statements: readonly Statement[]): Promise<Result[]> {

@@ -37,6 +37,14 @@ const LOCK_MS_MAX = 100;
 /** How long a server that is stopped in the middle of a batch keeps its accounts locked. */
 const IDLE_MS_MAX = 2_000;
 
+// The locks of a batch are on a worker, where nothing is set but what Citus passes on: what is set
+// for one transaction, with its text, so that each must be a statement of its own.
+const PASS_ON = "set citus.propagate_set_commands = 'local'";
+const PASSED_ON = [
+  `set local lock_timeout = ${LOCK_MS_MAX}`,
+  `set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
+];
+
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
 // needs the values: its plan says on which machine a store is (docs/decisions/0028).
@@ -45,7 +53,8 @@ const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
     set enable_seqscan = off; set enable_bitmapscan = off;
     set enable_hashjoin = off; set enable_mergejoin = off;
     set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
-    set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
+    set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}${hasCitus ? `; ${PASS_ON}` : ''}`,
+  begun: hasCitus ? PASSED_ON : [],
   flightMs: FLIGHT_MS_MAX,
   pooled,
 });
@@ -53,6 +62,7 @@ const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
 // Migrations and proofs read and write whole tables, and take the time that this takes.
 const sessionSettings = (pooled: boolean): LaneSettings => ({
   sql: 'set statement_timeout = 0',
+  begun: [],
   flightMs: undefined,
   pooled,
 });

@@ -49,12 +49,20 @@ export function isExhausted(error: unknown): boolean {
   return EXHAUSTED.has(sqlstate(error) ?? '');
 }
 
+/**
+ * What the coordinator of a Citus cluster says where a worker went away while it was asked, or
+ * while it committed: these come without a code of their own, as internal errors.
+ */
+const WORKER_LOST =
+  /^(?:server closed the connection|SSL SYSCALL error|SSL connection has been closed|could not (?:receive|send) data|connection not open|no connection to the server|postmaster was shut down|could not commit transaction|failure on connection marked as essential)/;
+
 /** True where the database could not be reached, or went away before it answered. */
 export function isLost(error: unknown): boolean {
   const code = sqlstate(error);
+  const message = error instanceof Error ? error.message : '';
+  if (code === 'XX000') return WORKER_LOST.test(message);
   if (code !== undefined) return code.startsWith('08') || LOST.has(code) || NETWORK.has(code);
   // The driver gives these no code, only a sentence.
-  const message = error instanceof Error ? error.message : '';
   return /^Connection terminated|not queryable|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed/.test(
     message,
   );

@@ -36,6 +36,15 @@ export class Api {
 /** A key as a caller would set it. */
 export const KEY = 'tally_test_end_to_end_0123456789';
 
+/** The transactions of a reference; where the server asks for it, asked once more, and again. */
+async function found(api: Api, reference: string): Promise<{ id: string }[]> {
+  for (let tries = 0; ; tries++) {
+    const { status, body } = await api.get(`/transactions?reference=${reference}`);
+    if (status === 200) return body.data;
+    if (status !== 503 || tries === 100) throw new Error(`Reading ${reference}: ${status}.`);
+  }
+}
+
 interface Write {
   readonly account: string;
   readonly side: 'credit' | 'debit';
@@ -103,8 +112,7 @@ export class Load {
   async missing(api: Api): Promise<string[]> {
     const faults: string[] = [];
     const check = async ({ key, transaction }: Write) => {
-      const { body } = await api.get(`/transactions?reference=${key}`);
-      const ids: string[] = body.data.map(({ id }: { id: string }) => id);
+      const ids: string[] = (await found(api, key)).map(({ id }) => id);
       if (ids.length !== 1 || ids[0] !== transaction) {
         faults.push(`${key} was ${transaction} and is ${ids.join(' and ')}`);
       }

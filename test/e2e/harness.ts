@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { afterAll, inject } from 'vitest';
+import { createSpread, dropSpread } from '../harness/citus.js';
 import {
   DURABLE,
   findBinaries,
@@ -55,29 +57,44 @@ if (POSTGRES_BINARIES === undefined) {
   console.warn('There are no PostgreSQL binaries here: the PostgreSQL half is skipped.');
 }
 
-/** A throw-away PostgreSQL cluster that syncs to disk, on loopback and a port of its own. */
+/**
+ * A throw-away PostgreSQL cluster that syncs to disk, on loopback and a port of its own. Where
+ * there is Citus to test on it is that: its databases are spread, and nobody may stop it.
+ */
 export class Cluster {
-  readonly #cluster: OwnCluster;
+  readonly #url: string;
+  readonly #own: OwnCluster | undefined;
+  readonly #spread: string[] = [];
   #databases = 0;
 
-  private constructor(cluster: OwnCluster) {
-    this.#cluster = cluster;
+  private constructor(url: string, own: OwnCluster | undefined) {
+    this.#url = url;
+    this.#own = own;
   }
 
   static async start(settings: Settings = {}): Promise<Cluster> {
-    return new Cluster(await startCluster(POSTGRES_BINARIES!, { ...DURABLE, ...settings }));
+    const given = inject('postgres');
+    if (given?.citus) return new Cluster(given.url, undefined);
+    const own = await startCluster(POSTGRES_BINARIES!, { ...DURABLE, ...settings });
+    return new Cluster(own.url, own);
   }
 
   /** The URL of a new, empty database. */
   async database(): Promise<string> {
-    const name = `e2e_${++this.#databases}`;
+    this.#databases++;
+    if (this.#own === undefined) {
+      const spread = `e2e_${process.pid}_${randomBytes(3).toString('hex')}_${this.#databases}`;
+      this.#spread.push(spread);
+      return createSpread(this.#url, spread);
+    }
+    const name = `e2e_${this.#databases}`;
     await this.sql(`create database ${name}`);
-    return databaseUrl(this.#cluster.url, name);
+    return databaseUrl(this.#url, name);
   }
 
   /** Runs statements in a database, or else in that of nobody. */
   // biome-ignore lint/suspicious/noExplicitAny: a driver's row has whatever the statement selects.
-  sql(statements: string, url = this.#cluster.url): Promise<any[]> {
+  sql(statements: string, url = this.#url): Promise<any[]> {
     return onServer(url, statements);
   }
 
@@ -101,15 +118,21 @@ export class Cluster {
   }
 
   halt(): Promise<void> {
-    return this.#cluster.halt();
+    return this.#stoppable.halt();
   }
 
   resume(): Promise<void> {
-    return this.#cluster.resume();
+    return this.#stoppable.resume();
   }
 
-  stop(): Promise<void> {
-    return this.#cluster.stop();
+  async stop(): Promise<void> {
+    for (const name of this.#spread) await dropSpread(this.#url, name);
+    await this.#own?.stop();
+  }
+
+  get #stoppable(): OwnCluster {
+    if (this.#own === undefined) throw new Error("A Citus cluster is not this test's to stop.");
+    return this.#own;
   }
 }
 

@@ -38,8 +38,8 @@ function onMachine(url: string, { host, port }: Machine, name: string): string {
   return other.toString();
 }
 
-/** Creates a database on every machine, and spreads the tables of this program's schema. */
-export async function createSpread(url: string, name: string): Promise<void> {
+/** Creates an empty database on every machine, which know of one another. */
+export async function createOnMachines(url: string, name: string): Promise<string> {
   const machines = await machinesOf(url);
   for (const machine of machines) {
     await onServer(onMachine(url, machine, 'postgres'), `create database ${name}`);
@@ -51,6 +51,12 @@ export async function createSpread(url: string, name: string): Promise<void> {
     const add = coordinates ? 'citus_set_coordinator_host' : 'citus_add_node';
     await onServer(target, `select ${add}('${host}', ${port})`);
   }
+  return target;
+}
+
+/** Creates such a database, and spreads the tables of this program's schema. */
+export async function createSpread(url: string, name: string): Promise<string> {
+  const target = await createOnMachines(url, name);
   const engine = await openPostgres({ url: target, lanes: 1 });
   try {
     await migrate(engine);
@@ -58,10 +64,35 @@ export async function createSpread(url: string, name: string): Promise<void> {
   } finally {
     await engine.close();
   }
+  return target;
 }
 
 export async function dropSpread(url: string, name: string): Promise<void> {
   for (const machine of await machinesOf(url)) {
     await onServer(onMachine(url, machine, 'postgres'), `drop database ${name} with (force)`);
   }
+}
+
+/** On which machine the accounts of each store are, by the store's name. */
+export async function machinesByStore(target: string): Promise<Map<string, string>> {
+  const rows = await onServer(
+    target,
+    `select s.name, p.nodename || ':' || p.nodeport as machine from tallystick.stores as s
+      join pg_dist_shard_placement as p on p.shardid =
+        get_shard_id_for_distribution_column('tallystick.accounts', s.store_id)`,
+  );
+  return new Map(rows.map(({ name, machine }) => [name, machine]));
+}
+
+/** Where a database is on each machine. */
+export async function machineUrls(
+  target: string,
+): Promise<{ coordinator: string; workers: string[] }> {
+  const name = new URL(target).pathname.slice(1);
+  const machines = await machinesOf(target);
+  const urls = (coordinates: boolean) =>
+    machines
+      .filter((machine) => machine.coordinates === coordinates)
+      .map((machine) => onMachine(target, machine, name));
+  return { coordinator: urls(true)[0]!, workers: urls(false) };
 }

@@ -175,7 +175,8 @@ export function freePort(): Promise<number> {
   });
 }
 
-async function answers(url: string): Promise<void> {
+/** Resolves once a server answers. */
+export async function answers(url: string): Promise<void> {
   const deadline = Date.now() + WAIT_MS_MAX;
   for (;;) {
     const client = new pg.Client({ connectionString: url });

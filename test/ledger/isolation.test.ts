@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import {
   Ledger,
   listKeys,
@@ -16,6 +16,11 @@ import { createStore } from '../harness/store.js';
 
 /** A database whose transactions are of a higher level, unless they say otherwise. */
 
+/**
+ * What all stores need is on every machine of a Citus cluster, and a change of it is agreed on by
+ * all: fewer changes of one row fit into the time that a statement has.
+ */
+const CALLERS = inject('postgres')?.citus ? 5 : 40;
 const LEVELS: readonly Isolation[] = ['repeatable read', 'serializable'];
 
 onEngine(POSTGRES, (engine) => {
@@ -44,7 +49,7 @@ onEngine(POSTGRES, (engine) => {
       const made = await times(10, (api) => api.call('createWebhook', { body }));
       const { id } = expectStatus(made[0]!, 200);
       for (const answer of made) expectStatus(answer, 200);
-      const changed = await times(40, (api, n) =>
+      const changed = await times(CALLERS, (api, n) =>
         n % 2 === 0
           ? api.call('updateWebhook', { id, body: { name: uniqueName('name') } })
           : api.call('rotateWebhookSecret', { id, body: {} }),
@@ -54,10 +59,10 @@ onEngine(POSTGRES, (engine) => {
 
     test('the clock is moved by many, and each move counts once', async () => {
       await apis[0]!.call('moveClock', { body: { now: '2030-01-01T00:00:00Z' } });
-      const moves = await times(30, (api) => api.call('moveClock', { body: { advance: 60 } }));
+      const moves = await times(CALLERS, (api) => api.call('moveClock', { body: { advance: 60 } }));
       for (const answer of moves) expectStatus(answer, 200);
       const { body } = await apis[0]!.call('getClock');
-      expect(body.now).toBe('2030-01-01T00:30:00.000Z');
+      expect(Date.parse(body.now) - Date.parse('2030-01-01')).toBe(CALLERS * 60_000);
       await apis[0]!.call('resetClock');
     });
   });

@@ -277,6 +277,15 @@ onEngine(POSTGRES, (engine) => {
       await expectWholeKeys([...(await writes()), ...(await fundWrites())]);
     });
 
+    test('so it does with no setting of ours, as on the machines that Citus asks', async () => {
+      // A reader has the planner as it comes, and plans with the values, as workers of Citus do.
+      for (const [name, { text, values }] of [...(await writes()), ...(await fundWrites())]) {
+        const sql = `explain (format json) ${text}`;
+        const { rows } = await database.engine.reader.query(sql, values);
+        expectNarrow(rows[0]['QUERY PLAN'][0].Plan, name);
+      }
+    });
+
     test('reads of grants and holds find by whole keys where most stores are small', async () => {
       const { reader } = database.engine;
       const x = await uuidOf(reader, 'x7');

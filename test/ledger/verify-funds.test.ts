@@ -14,6 +14,8 @@ import { createStore } from '../harness/store.js';
 const OF = (operation: string) =>
   `transaction_id = (select transaction_id from tallystick.transactions
     where operation = '${operation}' limit 1)`;
+/** An id that nothing has. */
+const NOBODY = '00000000-0000-7000-8000-000000000000';
 const DRAW = `update tallystick.drawdowns set`;
 const GRANT = `update tallystick.grants set`;
 
@@ -24,8 +26,8 @@ const DAMAGE: [kind: string, sql: string][] = [
   ['open_grants_differ', 'update tallystick.accounts set open_grants = open_grants + 1'],
   ['pool_negative', `${GRANT} amount = 9999, remaining = 9999`],
   ['grant_without_credit', `${GRANT} amount = amount + 1`],
-  ['grant_without_credit', `${GRANT} transaction_id = gen_random_uuid()`],
-  ['grant_without_credit', `${GRANT} account_id = gen_random_uuid()`],
+  ['grant_without_credit', `${GRANT} transaction_id = '${NOBODY}'`],
+  ['grant_without_credit', `${GRANT} account_id = '${NOBODY}'`],
   ['grant_remaining_differs', `${GRANT} remaining = remaining - 1`],
   ['grant_remaining_differs', `delete from tallystick.drawdowns where ${OF('capture')}`],
   ['grant_held_differs', `${GRANT} held = held + 1`],
@@ -33,8 +35,8 @@ const DAMAGE: [kind: string, sql: string][] = [
   ['grant_expired_counted', `${GRANT} expires_at = '2001-01-01'`],
   ['hold_pins_differ', `update tallystick.holds set pins = '[]' where status = 'open'`],
   ['hold_pins_differ', `update tallystick.holds set remaining = 1 where status = 'open'`],
-  ['hold_without_account', 'update tallystick.holds set account_id = gen_random_uuid()'],
-  ['drawdown_misplaced', `${DRAW} grant_id = gen_random_uuid() where ${OF('debit')}`],
+  ['hold_without_account', `update tallystick.holds set account_id = '${NOBODY}'`],
+  ['drawdown_misplaced', `${DRAW} grant_id = '${NOBODY}' where ${OF('debit')}`],
   ['drawdown_misplaced', `${DRAW} line = 1 where ${OF('debit')}`],
   ['drawdowns_exceed_line', `${DRAW} amount = amount + 100 where ${OF('debit')}`],
   ['drawdown_of_wrong_sign', `${DRAW} amount = -amount where ${OF('debit')}`],

@@ -4,8 +4,8 @@ import { formatId } from '../../src/core/id.js';
 import { type Engine, openPostgres } from '../../src/ledger/index.js';
 import { sweepDeliveries } from '../../src/ledger/retention.js';
 import { readDue, readFresh } from '../../src/store/outbox.js';
-import { type Cluster, findBinaries, freePort, startCluster } from '../harness/cluster.js';
-import { onServer, databaseUrl as urlOf } from '../harness/database.js';
+import { Cluster } from '../e2e/harness.js';
+import { findBinaries, freePort } from '../harness/cluster.js';
 import { randomFrom, seedOf } from '../harness/seed.js';
 import { until } from '../harness/until.js';
 import {
@@ -21,24 +21,19 @@ import {
 
 /** What must hold on a real PostgreSQL, with crashes, bad receivers and much history. */
 
-const binaries = findBinaries();
-const hasPostgres = binaries !== undefined;
+const hasPostgres = findBinaries() !== undefined;
 const onPostgres = test.skipIf(!hasPostgres);
 
 let cluster: Cluster | undefined;
 let databaseUrl: string;
-let databases = 0;
 
 beforeAll(async () => {
-  if (binaries !== undefined) cluster = await startCluster(binaries, { autovacuum: 'on' });
+  if (hasPostgres) cluster = await Cluster.start({ fsync: 'off' });
 });
 afterAll(() => cluster?.stop());
 
 beforeEach(async () => {
-  if (cluster === undefined) return;
-  const name = `hooks_${++databases}`;
-  await onServer(cluster.url, `create database ${name}`);
-  databaseUrl = urlOf(cluster.url, name);
+  if (cluster !== undefined) databaseUrl = await cluster.database();
 });
 
 async function withRows<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
