@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { databaseUrl } from '../harness/database.js';
+import { inFrontOf } from '../harness/pgbouncer.js';
 
 /** Real processes for tests: a PostgreSQL cluster of their own and the built program. */
 
@@ -115,6 +117,7 @@ export class Cluster {
   readonly #owner: Owner | undefined;
   readonly #port: number;
   #databases = 0;
+  #front: { readonly url: string; stop(): Promise<void> } | undefined;
 
   private constructor(directory: string, owner: Owner | undefined, port: number) {
     this.directory = directory;
@@ -136,10 +139,11 @@ export class Cluster {
       'UTF8',
     ]);
     await cluster.#control('start');
+    cluster.#front = await inFrontOf(cluster.#direct('postgres'));
     return cluster;
   }
 
-  /** The URL of a new, empty database. */
+  /** The URL of a new, empty database, behind the pooler that TEST_POOLER may ask for. */
   async database(): Promise<string> {
     this.#databases++;
     const name = `e2e_${this.#databases}`;
@@ -148,15 +152,19 @@ export class Cluster {
   }
 
   url(database: string): string {
+    return databaseUrl(this.#front!.url, database);
+  }
+
+  #direct(database: string): string {
     return `postgres://tallystick@127.0.0.1:${this.#port}/${database}`;
   }
 
   psql(database: string, sql: string): Promise<string> {
-    return this.#run('psql', ['-X', '-q', '-A', '-t', '-d', this.url(database), '-c', sql]);
+    return this.#run('psql', ['-X', '-q', '-A', '-t', '-d', this.#direct(database), '-c', sql]);
   }
 
   dump(url: string): Promise<string> {
-    return this.#run('pg_dump', ['-d', url]);
+    return this.#run('pg_dump', ['-d', this.#direct(new URL(url).pathname.slice(1))]);
   }
 
   /** Stops all its processes without a checkpoint, as a crash would, and starts it again. */
@@ -174,6 +182,7 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
+    await this.#front?.stop();
     await this.halt();
     rmSync(this.directory, { recursive: true, force: true });
   }

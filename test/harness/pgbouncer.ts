@@ -4,15 +4,38 @@ import { join } from 'node:path';
 import type { PoolerMode } from '../../src/store/postgres.js';
 import { as, type Cluster, freePort, ownerOf, startIn } from './cluster.js';
 
-const PROGRAM = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
+/** Another PgBouncer than the system's is tried with its path here. */
+const CHOSEN = process.env.TEST_PGBOUNCER;
+const PROGRAM = CHOSEN
+  ? CHOSEN
+  : ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 
 export const HAS_PGBOUNCER = PROGRAM !== undefined;
+
+/** How many sessions a pooler of the whole suite has for one database; PgBouncer's default is 20. */
+const SESSIONS = { transaction: 20, session: 60 };
+
+/** The mode of the pooler behind which the whole suite runs; undefined where it runs without. */
+export function suiteMode(): PoolerMode | undefined {
+  const mode = process.env.TEST_POOLER || undefined;
+  if (mode === undefined || mode === 'transaction' || mode === 'session') return mode;
+  throw new Error(`TEST_POOLER must be transaction or session, not "${mode}".`);
+}
+
+/** Puts in front of a server what TEST_POOLER asks for, which may be nothing. */
+export async function inFrontOf(url: string): Promise<Cluster> {
+  const mode = suiteMode();
+  if (mode === undefined) return { url, stop: async () => {} };
+  if (!HAS_PGBOUNCER) throw new Error('TEST_POOLER needs PgBouncer: install it.');
+  return startPooler(url, mode, SESSIONS[mode]);
+}
 
 /** Starts a PgBouncer in front of a server. */
 export async function startPooler(
   url: string,
   mode: PoolerMode,
   sessions: number,
+  more: readonly string[] = [],
 ): Promise<Cluster> {
   const { hostname, port, username, pathname } = new URL(url);
   const folder = mkdtempSync(join(tmpdir(), 'tallystick-pgbouncer-'));
@@ -21,6 +44,7 @@ export async function startPooler(
   const file = join(folder, 'pgbouncer.ini');
   writeFileSync(
     file,
+    // Its own default is to try a server that was away again only after 15 seconds.
     `[databases]
 * = host=${hostname} port=${port} user=${username}
 [pgbouncer]
@@ -30,6 +54,9 @@ unix_socket_dir =
 auth_type = any
 pool_mode = ${mode}
 default_pool_size = ${sessions}
+max_client_conn = 1000
+server_login_retry = 1
+${more.join('\n')}
 `,
   );
   chmodSync(file, 0o644);

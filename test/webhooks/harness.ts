@@ -21,6 +21,7 @@ import {
 } from '../../src/ledger/index.js';
 import { createApp, listen } from '../../src/server/index.js';
 import { findBinaries } from '../harness/cluster.js';
+import { inFrontOf } from '../harness/pgbouncer.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
 
@@ -53,7 +54,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Starts a PostgreSQL cluster of its own, which is gone after `close`. */
-export async function startPostgres(): Promise<Closable & { url: string }> {
+export async function startPostgres(): Promise<Closable & { url: string; direct: string }> {
   const bin = findBinaries();
   if (bin === undefined) throw new Error('There is no PostgreSQL here.');
   const isRoot = process.getuid?.() === 0;
@@ -69,9 +70,13 @@ export async function startPostgres(): Promise<Closable & { url: string }> {
   execFileSync(...as('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-N'), options);
   const settings = `-p ${port} -k ${directory} -c listen_addresses=127.0.0.1 -c fsync=off`;
   execFileSync(...as('pg_ctl', '-D', data, '-w', '-o', settings, 'start'), options);
+  const direct = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const front = await inFrontOf(direct);
   return {
-    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    url: front.url,
+    direct,
     async close() {
+      await front.stop();
       execFileSync(...as('pg_ctl', '-D', data, '-m', 'immediate', 'stop'), options);
       rmSync(directory, { recursive: true, force: true });
     },

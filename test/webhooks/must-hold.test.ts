@@ -36,7 +36,7 @@ afterAll(() => cluster.close());
 
 beforeEach(async () => {
   const name = `hooks_${++databases}`;
-  const admin = new pg.Client({ connectionString: cluster.url });
+  const admin = new pg.Client({ connectionString: cluster.direct });
   await admin.connect();
   await admin.query(`create database ${name}`);
   await admin.end();
