@@ -1,20 +1,16 @@
 import pg from 'pg';
 import type { Db, Lane, Result, Statement } from './db.js';
-import { prepared } from './prepared.js';
+import { explained, prepared } from './prepared.js';
+import { allAnswered, beginWith, runAlone, type Settings, setSession } from './settings.js';
 import { isLost } from './sqlstate.js';
 
 /** What a connection is set to, and for how long its answers are waited for. */
 export interface LaneSettings {
-  readonly sql: string;
+  readonly settings: Settings;
   /** In milliseconds; undefined where work may take any time. */
   readonly flightMs: number | undefined;
   /** True where transactions of one connection may run in different sessions. */
   readonly pooled: boolean;
-}
-
-/** Makes the settings those of a transaction, so that they travel with its begin. */
-function beginWith(text: string, sql: string): string {
-  return `${text}; ${sql.replace(/\bset /g, 'set local ')}`;
 }
 
 // A plan that is cached while a table is empty may use an index by its first column alone, and
@@ -99,6 +95,8 @@ class PostgresLane implements Lane, Db {
   readonly #client: pg.Client;
   readonly #settings: LaneSettings;
   #lost = false;
+  /** Whether a transaction has begun and not ended; known behind a pooler only. */
+  #isInside = false;
   #uses = 0;
   #replanAt = REPLAN_FIRST;
 
@@ -117,7 +115,7 @@ class PostgresLane implements Lane, Db {
     const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
     const lane = new PostgresLane(client, settings);
     await client.connect();
-    if (!settings.pooled) await lane.query(settings.sql);
+    if (!settings.pooled) await lane.query(setSession(settings.settings));
     return lane;
   }
 
@@ -139,20 +137,36 @@ class PostgresLane implements Lane, Db {
     return this.#inTime(() => this.#send(text, values));
   }
 
-  #send(text: string, values?: unknown[]): Promise<Result> {
-    const { pooled, sql } = this.#settings;
-    const whole = pooled && /^begin\b/.test(text) ? beginWith(text, sql) : text;
-    return this.#client.query(prepared(whole, values, pooled));
+  async #send(text: string, values?: unknown[]): Promise<Result> {
+    if (this.#settings.pooled) return this.#sendPooled(text, values);
+    try {
+      return await this.#client.query(prepared(text, values));
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  /** What is set in a session would be another's there, so each transaction brings it along. */
+  #sendPooled(text: string, values?: unknown[]): Promise<Result> {
+    const { settings } = this.#settings;
+    if (/^begin\b/.test(text)) {
+      this.#isInside = true;
+      return this.#client.query(beginWith(text, settings));
+    }
+    if (text === 'commit' || text === 'rollback') {
+      this.#isInside = false;
+      return this.#client.query(text);
+    }
+    const statement = values === undefined ? { text } : { text, values };
+    return this.#isInside
+      ? this.#client.query(statement)
+      : runAlone(this.#client, statement, settings);
   }
 
   flight(statements: readonly Statement[]): Promise<Result[]> {
-    return this.#inTime(async () => {
-      const sent = statements.map(({ text, values }) => this.#send(text, values));
-      const answers = await Promise.allSettled(sent);
-      const failed = answers.find((answer) => answer.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
-      return answers.map((answer) => (answer as PromiseFulfilledResult<Result>).value);
-    });
+    return this.#inTime(() =>
+      allAnswered(statements.map(({ text, values }) => this.#send(text, values))),
+    );
   }
 
   /**

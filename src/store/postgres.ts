@@ -41,18 +41,23 @@ const IDLE_MS_MAX = 2_000;
 // Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
 // needs the values: its plan says on which machine a store is (docs/decisions/0028).
 const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
-  sql: `set plan_cache_mode = ${hasCitus ? 'force_custom_plan' : 'force_generic_plan'};
-    set enable_seqscan = off; set enable_bitmapscan = off;
-    set enable_hashjoin = off; set enable_mergejoin = off;
-    set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
-    set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
+  settings: {
+    plan_cache_mode: hasCitus ? 'force_custom_plan' : 'force_generic_plan',
+    enable_seqscan: 'off',
+    enable_bitmapscan: 'off',
+    enable_hashjoin: 'off',
+    enable_mergejoin: 'off',
+    lock_timeout: LOCK_MS_MAX,
+    statement_timeout: STATEMENT_MS_MAX,
+    idle_in_transaction_session_timeout: IDLE_MS_MAX,
+  },
   flightMs: FLIGHT_MS_MAX,
   pooled,
 });
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
 const sessionSettings = (pooled: boolean): LaneSettings => ({
-  sql: 'set statement_timeout = 0',
+  settings: { statement_timeout: 0, idle_in_transaction_session_timeout: 0 },
   flightMs: undefined,
   pooled,
 });
