@@ -1,16 +1,21 @@
 import pg from 'pg';
 import type { Db, Lane, Result, Statement } from './db.js';
 import { explained, prepared } from './prepared.js';
-import { allAnswered, beginWith, runAlone, type Settings, setSession } from './settings.js';
+import {
+  allAnswered,
+  beginWith,
+  type Lending,
+  runAlone,
+  type Settings,
+  setSession,
+} from './settings.js';
 import { isLost } from './sqlstate.js';
 
 /** What a connection is set to, and for how long its answers are waited for. */
-export interface LaneSettings {
+export interface LaneSettings extends Lending {
   readonly settings: Settings;
   /** In milliseconds; undefined where work may take any time. */
   readonly flightMs: number | undefined;
-  /** True where transactions of one connection may run in different sessions. */
-  readonly pooled: boolean;
 }
 
 // A plan that is cached while a table is empty may use an index by its first column alone, and
@@ -125,7 +130,7 @@ class PostgresLane implements Lane, Db {
 
   /** Sends its statement ahead of the next ones, without waiting for an answer. */
   replanWhenGrown(): void {
-    if (this.#settings.pooled) return;
+    if (!this.#settings.named) return;
     this.#uses++;
     if (this.#uses !== this.#replanAt) return;
     this.#replanAt += Math.min(Math.max(this.#uses, REPLAN_FIRST), REPLAN_EVERY);
@@ -138,29 +143,29 @@ class PostgresLane implements Lane, Db {
   }
 
   async #send(text: string, values?: unknown[]): Promise<Result> {
-    if (this.#settings.pooled) return this.#sendPooled(text, values);
+    const { pooled, named } = this.#settings;
+    const statement = prepared(text, values, named);
     try {
-      return await this.#client.query(prepared(text, values));
+      return await (pooled ? this.#sendPooled(statement) : this.#client.query(statement));
     } catch (error) {
       throw explained(error);
     }
   }
 
   /** What is set in a session would be another's there, so each transaction brings it along. */
-  #sendPooled(text: string, values?: unknown[]): Promise<Result> {
+  #sendPooled(statement: pg.QueryConfig): Promise<Result> {
     const { settings } = this.#settings;
+    const { text } = statement;
     if (/^begin\b/.test(text)) {
       this.#isInside = true;
       return this.#client.query(beginWith(text, settings));
     }
     if (text === 'commit' || text === 'rollback') {
       this.#isInside = false;
-      return this.#client.query(text);
+    } else if (!this.#isInside) {
+      return runAlone(this.#client, statement, settings);
     }
-    const statement = values === undefined ? { text } : { text, values };
-    return this.#isInside
-      ? this.#client.query(statement)
-      : runAlone(this.#client, statement, settings);
+    return this.#client.query(statement);
   }
 
   flight(statements: readonly Statement[]): Promise<Result[]> {

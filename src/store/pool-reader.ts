@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { Db, Result } from './db.js';
 import { cut } from './lanes.js';
 import { explained, prepared } from './prepared.js';
-import { runAlone, type Settings, setSession } from './settings.js';
+import { type Lending, runAlone, type Settings, setSession } from './settings.js';
 import { isConflict, isLost } from './sqlstate.js';
 
 /** Times are in milliseconds. */
@@ -45,9 +45,10 @@ export class PoolReader implements Db {
   readonly #limits: PoolLimits;
   /** What each statement brings along where a session is not its connection's own. */
   readonly #brought: Settings | undefined;
+  readonly #named: boolean;
   #pool: pg.Pool;
 
-  constructor(config: pg.ClientConfig, limits: PoolLimits, pooled: boolean) {
+  constructor(config: pg.ClientConfig, limits: PoolLimits, { pooled, named }: Lending) {
     // A reader plans each time: it costs a tenth of a millisecond, and pages stay fast at any size.
     const settings: Settings = {
       plan_cache_mode: 'force_custom_plan',
@@ -55,6 +56,7 @@ export class PoolReader implements Db {
       statement_timeout: limits.statementMs,
     };
     this.#limits = limits;
+    this.#named = named;
     this.#brought = pooled ? settings : undefined;
     // The pool waits for `onConnect`, where a listener of its `connect` event would send a
     // statement into a connection that is about to be busy with another.
@@ -107,8 +109,10 @@ export class PoolReader implements Db {
   }
 
   #send(client: pg.PoolClient, text: string, values: unknown[] | undefined): Promise<Result> {
-    if (this.#brought === undefined) return client.query(prepared(text, values));
-    return runAlone(client, values === undefined ? { text } : { text, values }, this.#brought);
+    const statement = prepared(text, values, this.#named);
+    return this.#brought === undefined
+      ? client.query(statement)
+      : runAlone(client, statement, this.#brought);
   }
 
   /** Where one connection is silent, the others that rest in the pool are likely to be as well. */

@@ -3,17 +3,16 @@ import type { Engine } from './db.js';
 import { cut, endClient, LaneSet, type LaneSettings } from './lanes.js';
 import { SetupError } from './migrate.js';
 import { type PoolLimits, PoolReader } from './pool-reader.js';
+import { type Lending, lendingOf, type PoolerMode } from './settings.js';
 import { sqlstate } from './sqlstate.js';
 
 export interface PostgresOptions {
   readonly url: string;
   /** How many batches can be in the database at once. */
   readonly lanes?: number;
-  /** Whether a pooler may change sessions between transactions; found out where not given. */
+  /** What a pooler does with sessions; where it is not given, whether one is there is found out. */
   readonly pooler?: PoolerMode | undefined;
 }
-
-export type PoolerMode = 'transaction' | 'session';
 
 /** The oldest PostgreSQL on which the test suite runs. */
 const VERSION_MIN = 150000;
@@ -40,7 +39,7 @@ const IDLE_MS_MAX = 2_000;
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
 // needs the values: its plan says on which machine a store is (docs/decisions/0028).
-const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
+const laneSettings = (hasCitus: boolean, lending: Lending): LaneSettings => ({
   settings: {
     plan_cache_mode: hasCitus ? 'force_custom_plan' : 'force_generic_plan',
     enable_seqscan: 'off',
@@ -52,14 +51,14 @@ const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
     idle_in_transaction_session_timeout: IDLE_MS_MAX,
   },
   flightMs: FLIGHT_MS_MAX,
-  pooled,
+  ...lending,
 });
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
-const sessionSettings = (pooled: boolean): LaneSettings => ({
+const sessionSettings = (lending: Lending): LaneSettings => ({
   settings: { statement_timeout: 0, idle_in_transaction_session_timeout: 0 },
   flightMs: undefined,
-  pooled,
+  ...lending,
 });
 
 /**
@@ -79,13 +78,13 @@ export async function openPostgres({
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
   const { version, hasCitus, behindPooler } = await checkServer(config);
-  const pooled = pooler === undefined ? behindPooler : pooler === 'transaction';
-  const settings = laneSettings(hasCitus, pooled);
+  const lending = lendingOf(pooler ?? (behindPooler ? 'transaction' : 'session'));
+  const settings = laneSettings(hasCitus, lending);
   const laneSet = new LaneSet(config, settings, lanes);
   const waitingSet = new LaneSet(config, settings, WAITING_LANES_MAX);
-  const reader = new PoolReader(config, READER, pooled);
-  const keys = new PoolReader(config, KEY_READER, pooled);
-  const worker = new PoolReader(config, WORKER, pooled);
+  const reader = new PoolReader(config, READER, lending);
+  const keys = new PoolReader(config, KEY_READER, lending);
+  const worker = new PoolReader(config, WORKER, lending);
   return {
     kind: 'postgres',
     promise: `PostgreSQL ${version}: what was acknowledged survives a crash and a power cut.`,
@@ -96,7 +95,7 @@ export async function openPostgres({
     onLane: (work) => laneSet.use(work),
     onWaitingLane: (work) => waitingSet.use(work),
     async onSession(work) {
-      const session = new LaneSet(config, sessionSettings(pooled), 1);
+      const session = new LaneSet(config, sessionSettings(lending), 1);
       try {
         return await session.use(work);
       } finally {

@@ -8,9 +8,12 @@ const names = new Map<string, string>();
 /**
  * Statements are few and constant, so each is prepared once on each connection, under a name. It
  * is made of the text, so that no name ever stands for another statement, whoever prepared it.
+ *
+ * @param named false where a connection changes sessions, and nobody takes its names along.
  */
-export function prepared(text: string, values: unknown[] | undefined): QueryConfig {
+export function prepared(text: string, values: unknown[] | undefined, named: boolean): QueryConfig {
   if (values === undefined) return { text };
+  if (!named) return { text, values };
   let name = names.get(text);
   if (name === undefined) {
     name = `tallystick_${createHash('sha256').update(text).digest('hex').slice(0, 20)}`;

@@ -4,6 +4,21 @@ import type { Result } from './db.js';
 /** What a session or a transaction is set to. */
 export type Settings = Readonly<Record<string, string | number>>;
 
+/** What a pooler in front of the database leaves of a connection's session. */
+export type PoolerMode = 'transaction' | 'prepared' | 'session';
+
+/** How sessions are lent to connections. */
+export interface Lending {
+  /** True where the transactions of one connection may run in different sessions. */
+  readonly pooled: boolean;
+  /** True where named statements are found in whatever session it is. */
+  readonly named: boolean;
+}
+
+export function lendingOf(mode: PoolerMode): Lending {
+  return { pooled: mode !== 'session', named: mode !== 'transaction' };
+}
+
 /** Sets them for as long as a connection lasts. */
 export function setSession(settings: Settings): string {
   return listed('set', settings);

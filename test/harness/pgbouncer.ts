@@ -1,7 +1,6 @@
 import { chmodSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { PoolerMode } from '../../src/store/postgres.js';
 import { as, type Cluster, freePort, ownerOf, startIn } from './cluster.js';
 
 /** Another PgBouncer than the system's is tried with its path here. */
@@ -15,8 +14,11 @@ export const HAS_PGBOUNCER = PROGRAM !== undefined;
 /** How many sessions a pooler of the whole suite has for one database; PgBouncer's default is 20. */
 const SESSIONS = { transaction: 20, session: 60 };
 
+/** PgBouncer's own modes. */
+type PoolMode = 'transaction' | 'session';
+
 /** The mode of the pooler behind which the whole suite runs; undefined where it runs without. */
-export function suiteMode(): PoolerMode | undefined {
+export function suiteMode(): PoolMode | undefined {
   const mode = process.env.TEST_POOLER || undefined;
   if (mode === undefined || mode === 'transaction' || mode === 'session') return mode;
   throw new Error(`TEST_POOLER must be transaction or session, not "${mode}".`);
@@ -33,7 +35,7 @@ export async function inFrontOf(url: string): Promise<Cluster> {
 /** Starts a PgBouncer in front of a server. */
 export async function startPooler(
   url: string,
-  mode: PoolerMode,
+  mode: PoolMode,
   sessions: number,
   more: readonly string[] = [],
 ): Promise<Cluster> {
