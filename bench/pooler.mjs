@@ -15,6 +15,9 @@ const PROGRAM = [process.env.TEST_PGBOUNCER, '/usr/sbin/pgbouncer', '/usr/bin/pg
 /** How many sessions it has: PgBouncer's own default. */
 const SESSIONS = 20;
 
+/** How many named statements it takes along; 0 with what is older than 1.21. */
+const NAMES_MAX = Number(process.env.BENCH_MAX_PREPARED ?? 0);
+
 export async function startPooler(cluster) {
   if (PROGRAM === undefined) throw new Error('PgBouncer is not installed (Debian: pgbouncer).');
   const { hostname, port } = new URL(cluster.url('postgres'));
@@ -32,6 +35,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = ${SESSIONS}
+${NAMES_MAX > 0 ? `max_prepared_statements = ${NAMES_MAX}` : ''}
 `,
   );
   const child = spawn(PROGRAM, ['-q', file], { stdio: 'ignore', ...ownerOf(directory) });
@@ -41,7 +45,8 @@ default_pool_size = ${SESSIONS}
     version: execFileSync(PROGRAM, ['--version'], { encoding: 'utf8' }).split('\n')[0],
     async stop() {
       const gone = once(child, 'exit');
-      child.kill('SIGTERM');
+      // Newer ones wait at SIGTERM until their last client has gone.
+      child.kill('SIGKILL');
       await gone;
       rmSync(directory, { recursive: true, force: true });
     },

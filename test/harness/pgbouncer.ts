@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,14 @@ const PROGRAM = CHOSEN
   : ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 
 export const HAS_PGBOUNCER = PROGRAM !== undefined;
+
+/** Since 1.21 a pooler in transaction mode can take named statements along. */
+export const TAKES_NAMES_ALONG = PROGRAM !== undefined && minorOf(PROGRAM) >= 21;
+
+function minorOf(program: string): number {
+  const said = execFileSync(program, ['--version'], { encoding: 'utf8' });
+  return Number(/PgBouncer 1\.(\d+)/.exec(said)?.[1] ?? 0);
+}
 
 /** How many sessions a pooler of the whole suite has for one database; PgBouncer's default is 20. */
 const SESSIONS = { transaction: 20, session: 60 };
@@ -29,20 +38,28 @@ export async function inFrontOf(url: string): Promise<Cluster> {
   const mode = suiteMode();
   if (mode === undefined) return { url, stop: async () => {} };
   if (!HAS_PGBOUNCER) throw new Error('TEST_POOLER needs PgBouncer: install it.');
-  return startPooler(url, mode, SESSIONS[mode]);
+  return startPooler(url, mode, { sessions: SESSIONS[mode] });
+}
+
+interface PoolerOptions {
+  /** How many sessions one database has. */
+  readonly sessions: number;
+  /** Where to listen, where one that went away is to be there again. */
+  readonly at?: number;
+  /** False for one that takes no named statements along although it could. */
+  readonly names?: boolean;
 }
 
 /** Starts a PgBouncer in front of a server. */
 export async function startPooler(
   url: string,
   mode: PoolMode,
-  sessions: number,
-  more: readonly string[] = [],
+  { sessions, at, names = true }: PoolerOptions,
 ): Promise<Cluster> {
   const { hostname, port, username, pathname } = new URL(url);
   const folder = mkdtempSync(join(tmpdir(), 'tallystick-pgbouncer-'));
   const user = ownerOf(folder);
-  const own = await freePort();
+  const own = at ?? (await freePort());
   const file = join(folder, 'pgbouncer.ini');
   writeFileSync(
     file,
@@ -58,10 +75,11 @@ pool_mode = ${mode}
 default_pool_size = ${sessions}
 max_client_conn = 1000
 server_login_retry = 1
-${more.join('\n')}
+${TAKES_NAMES_ALONG ? `max_prepared_statements = ${names ? 200 : 0}` : ''}
 `,
   );
   chmodSync(file, 0o644);
   const behind = `postgres://${username}@127.0.0.1:${own}${pathname}`;
-  return startIn(folder, as(user, PROGRAM!, ['-q', file]), behind, 'SIGTERM');
+  // Newer ones wait at SIGTERM until their last client has gone.
+  return startIn(folder, as(user, PROGRAM!, ['-q', file]), behind, 'SIGKILL');
 }
