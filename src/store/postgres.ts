@@ -3,6 +3,7 @@ import type { Engine } from './db.js';
 import { cut, endClient, LaneSet, type LaneSettings } from './lanes.js';
 import { SetupError } from './migrate.js';
 import { type PoolLimits, PoolReader } from './pool-reader.js';
+import { explained, prepared } from './prepared.js';
 import { type Lending, lendingOf, type PoolerMode } from './settings.js';
 import { sqlstate } from './sqlstate.js';
 
@@ -77,8 +78,7 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const { version, hasCitus, behindPooler } = await checkServer(config);
-  const lending = lendingOf(pooler ?? (behindPooler ? 'transaction' : 'session'));
+  const { version, hasCitus, lending } = await checkServer(config, pooler);
   const settings = laneSettings(hasCitus, lending);
   const laneSet = new LaneSet(config, settings, lanes);
   const waitingSet = new LaneSet(config, settings, WAITING_LANES_MAX);
@@ -114,11 +114,13 @@ interface Server {
   readonly version: string;
   /** Whether this is the coordinator of a Citus cluster; made later, it needs a restart. */
   readonly hasCitus: boolean;
-  /** PgBouncer makes up the process id that it tells at the start, for sessions are not its own. */
-  readonly behindPooler: boolean;
+  readonly lending: Lending;
 }
 
-async function checkServer(config: pg.ClientConfig): Promise<Server> {
+async function checkServer(
+  config: pg.ClientConfig,
+  pooler: PoolerMode | undefined,
+): Promise<Server> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: START_TIMEOUT_MS });
   client.on('error', () => {});
   const timer = setTimeout(() => cut(client), START_TIMEOUT_MS);
@@ -132,14 +134,14 @@ async function checkServer(config: pg.ClientConfig): Promise<Server> {
     if (rows[0].number < VERSION_MIN) {
       throw new SetupError(`PostgreSQL ${rows[0].text} is too old: tallystick needs 15 or later.`);
     }
-    // The published types leave the id out.
+    // The published types leave the id out. PgBouncer makes it up, for it has no session yet.
     const { processID } = client as unknown as { processID: number };
-    return {
-      version: rows[0].text,
-      hasCitus: rows[0].has_citus,
-      behindPooler: rows[0].pid !== processID,
-    };
-  } catch (error) {
+    const lending = lendingOf(pooler ?? (rows[0].pid === processID ? 'session' : 'transaction'));
+    // Where sessions are shared unawares, another server has given this name already.
+    await client.query(prepared('select $1::integer as started', [1], lending.named));
+    return { version: rows[0].text, hasCitus: rows[0].has_citus, lending };
+  } catch (thrown) {
+    const error = explained(thrown);
     if (error instanceof SetupError) throw error;
     const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);
     throw new SetupError(
