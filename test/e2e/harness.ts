@@ -139,7 +139,7 @@ export class Cluster {
       'UTF8',
     ]);
     await cluster.#control('start');
-    cluster.#front = await inFrontOf(cluster.#direct('postgres'));
+    cluster.#front = await inFrontOf(cluster.direct('postgres'));
     return cluster;
   }
 
@@ -155,16 +155,17 @@ export class Cluster {
     return databaseUrl(this.#front!.url, database);
   }
 
-  #direct(database: string): string {
+  /** The same database without that pooler. */
+  direct(database: string): string {
     return `postgres://tallystick@127.0.0.1:${this.#port}/${database}`;
   }
 
   psql(database: string, sql: string): Promise<string> {
-    return this.#run('psql', ['-X', '-q', '-A', '-t', '-d', this.#direct(database), '-c', sql]);
+    return this.#run('psql', ['-X', '-q', '-A', '-t', '-d', this.direct(database), '-c', sql]);
   }
 
   dump(url: string): Promise<string> {
-    return this.#run('pg_dump', ['-d', this.#direct(new URL(url).pathname.slice(1))]);
+    return this.#run('pg_dump', ['-d', this.direct(new URL(url).pathname.slice(1))]);
   }
 
   /** Stops all its processes without a checkpoint, as a crash would, and starts it again. */
