@@ -7,6 +7,7 @@ import { openPostgres } from '../../src/store/postgres.js';
 import { prepared } from '../../src/store/prepared.js';
 import type { PoolerMode } from '../../src/store/settings.js';
 import type { Cluster } from '../harness/cluster.js';
+import { onServer } from '../harness/database.js';
 import { POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { HAS_PGBOUNCER, startPooler, TAKES_NAMES_ALONG } from '../harness/pgbouncer.js';
 import { createStore } from '../harness/store.js';
@@ -26,10 +27,9 @@ async function begin(
   mode: 'transaction' | 'session',
   sessions: number,
   told: PoolerMode | undefined,
-  names = true,
 ): Promise<void> {
   database = await POSTGRES.create();
-  pooler = await startPooler(database.direct!, mode, { sessions, names });
+  pooler = await startPooler(database.direct!, mode, { sessions });
   const open = () => openPostgres({ url: pooler.url, pooler: told });
   engines = [await open(), await open()];
 }
@@ -186,12 +186,21 @@ describe.skipIf(!possible).each(SHARED)(
 );
 
 describe.skipIf(!possible)(`a pooler in transaction mode taken for none${reason}`, () => {
-  beforeAll(() => begin('transaction', 1, 'session', false));
+  const open = () => openPostgres({ url: pooler.url, pooler: 'session' });
+
+  beforeAll(async () => {
+    database = await POSTGRES.create();
+    pooler = await startPooler(database.direct!, 'transaction', { sessions: 1, names: false });
+    engines = [await open()];
+  });
   afterAll(() => end());
 
   const HINT = /prepared statement "tallystick_\w+" .*: .* Set TALLYSTICK_POOLER=transaction/;
 
   test('the first statement that meets another one says what to set', async () => {
+    await expect(open()).rejects.toThrow(HINT);
+    await onServer(pooler.url, 'deallocate all');
+    engines.push(await open());
     const send = (db: Db) => db.query('select $1::int as n', [1]);
     await send(engines[0]!.reader);
     await expect(send(engines[1]!.reader)).rejects.toThrow(HINT);
