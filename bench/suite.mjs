@@ -6,6 +6,7 @@ import pg from 'pg';
 import { expectSameSettings, openStores, runCommand } from './citus.mjs';
 import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
+import { MODE, startPooler } from './pooler.mjs';
 
 // A trial of the benchmark itself asks for less of each.
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
@@ -26,6 +27,7 @@ export class Suite {
     webhook: this.webhook,
     pages: this.pages,
     size: this.size,
+    pooler: this.pooler,
     pglite: this.pglite,
     servers: this.servers,
     citus: this.citus,
@@ -225,6 +227,42 @@ export class Suite {
     this.add({ what, value: `${megabytes} MB`, detail: `${Math.round(seconds)} s, clean` });
   }
 
+  /** Single debits and bulk requests behind a pooler in transaction mode, beside none. */
+  async pooler() {
+    const pooler = await startPooler(this.cluster);
+    const singles = { behind: [], plain: [] };
+    const bulks = { behind: [], plain: [] };
+    const bulkRate = (url, ids) =>
+      checked(load(url, { ids, kind: 'bulk', bulk: 500, connections: 8, seconds: SECONDS })).rate;
+    await this.withServer(async (plain) => {
+      const behind = await this.withServer(
+        async ({ url }) => {
+          const near = await openAccounts(plain.url, ACCOUNTS);
+          const far = await openAccounts(url, ACCOUNTS);
+          load(plain.url, { ids: near, seconds: SECONDS });
+          load(url, { ids: far, seconds: SECONDS });
+          for (let round = 0; round < ROUNDS; round++) {
+            singles.plain.push(this.debits(plain.url, near));
+            singles.behind.push(this.debits(url, far));
+            bulks.plain.push(bulkRate(plain.url, near) * 500);
+            bulks.behind.push(bulkRate(url, far) * 500);
+          }
+        },
+        { TALLYSTICK_POOLER: MODE },
+        pooler.url,
+      );
+      this.add({
+        what: `verify behind ${pooler.version}`,
+        value: 'clean',
+        detail: `${behind.seconds.toFixed(1)} s`,
+      });
+    });
+    await pooler.stop();
+    const what = (of) => `${of} behind ${pooler.version} in ${MODE} mode ÷ without`;
+    this.ratio(what('debits on 10,000 accounts'), singles.behind, singles.plain, 0.7);
+    this.ratio(what('operations in bulk requests of 500'), bulks.behind, bulks.plain, 0.7);
+  }
+
   async pglite() {
     const directory = join(mkdtempSync(join(tmpdir(), 'tallystick-pglite-')), 'data');
     const server = await startServer({
@@ -363,14 +401,14 @@ export class Suite {
   }
 
   /**
-   * Runs work on a server over a fresh database, and verifies the ledger afterwards.
+   * Runs work on a server over a fresh database, reached by `urlOf`, and verifies the ledger afterwards.
    *
    * @returns what verifying took.
    */
-  async withServer(work, environment = {}) {
+  async withServer(work, environment = {}, urlOf = this.cluster.url) {
     const database = `ledger_${this.rows.length}_${Date.now()}`;
     this.psql('postgres', ['-c', `create database ${database}`]);
-    const DATABASE_URL = this.cluster.url(database);
+    const DATABASE_URL = urlOf(database);
     const server = await startServer({ DATABASE_URL, TALLYSTICK_API_KEY: KEY, ...environment });
     try {
       await work({ ...server, database });

@@ -52,9 +52,15 @@ function databaseUrl(text: string | undefined): string | undefined {
   throw new UsageError('DATABASE_URL must begin with postgres:// or postgresql://.');
 }
 
+const POOLERS: readonly PoolerMode[] = ['transaction', 'prepared', 'session'];
+
 function pooler(text: string | undefined): PoolerMode | undefined {
-  if (text === undefined || text === 'transaction' || text === 'session') return text;
-  throw new UsageError(`TALLYSTICK_POOLER must be transaction or session, not "${text}".`);
+  if (text === undefined) return undefined;
+  const mode = POOLERS.find((known) => known === text);
+  if (mode !== undefined) return mode;
+  throw new UsageError(
+    `TALLYSTICK_POOLER must be transaction, prepared or session, not "${text}".`,
+  );
 }
 
 function port(text: string): number {

@@ -10,6 +10,7 @@ import {
   isExhausted,
   isLockTimeout,
   isLost,
+  isMixedUp,
   isTimeout,
   isUniqueViolation,
 } from '../store/sqlstate.js';
@@ -161,6 +162,10 @@ export class BatchRunner {
     if (isExhausted(error)) {
       this.#health.failed('the database has no room to store anything', error);
       return EXHAUSTED;
+    }
+    if (isMixedUp(error)) {
+      this.#health.failed('a pooler shares sessions: set TALLYSTICK_POOLER=transaction', error);
+      return UNAVAILABLE;
     }
     if (isLost(error)) {
       this.#health.failed('the database cannot be reached', error);

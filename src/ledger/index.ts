@@ -30,7 +30,8 @@ export {
   planMigrations,
   SetupError,
 } from '../store/migrate.js';
-export { openPostgres, type PoolerMode, type PostgresOptions } from '../store/postgres.js';
+export { openPostgres, type PostgresOptions } from '../store/postgres.js';
+export type { PoolerMode } from '../store/settings.js';
 export { isLost, isUnavailable } from '../store/sqlstate.js';
 export { AddressGuard } from './address.js';
 export { Deliverer } from './deliver.js';

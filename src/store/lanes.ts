@@ -1,22 +1,23 @@
 import pg from 'pg';
 import { Lane, type Result, type Statement } from './db.js';
-import { prepared } from './prepared.js';
+import { explained, prepared } from './prepared.js';
+import {
+  allAnswered,
+  beginWith,
+  type Lending,
+  runAlone,
+  type Settings,
+  setSession,
+} from './settings.js';
 import { isLost } from './sqlstate.js';
 
 /** What a connection is set to, and for how long its answers are waited for. */
-export interface LaneSettings {
-  readonly sql: string;
+export interface LaneSettings extends Lending {
+  readonly settings: Settings;
   /** What is sent after each begin, one statement each. */
   readonly begun: readonly string[];
   /** In milliseconds; undefined where work may take any time. */
   readonly flightMs: number | undefined;
-  /** True where transactions of one connection may run in different sessions. */
-  readonly pooled: boolean;
-}
-
-/** Makes the settings those of a transaction, so that they travel with its begin. */
-function beginWith(text: string, sql: string): string {
-  return `${text}; ${sql.replace(/\bset /g, 'set local ')}`;
 }
 
 // A plan that is cached while a table is empty may use an index by its first column alone, and
@@ -101,6 +102,8 @@ class PostgresLane extends Lane {
   readonly #client: pg.Client;
   readonly #settings: LaneSettings;
   #lost = false;
+  /** Whether a transaction has begun and not ended; known behind a pooler only. */
+  #isInside = false;
   #uses = 0;
   #replanAt = REPLAN_FIRST;
 
@@ -120,7 +123,7 @@ class PostgresLane extends Lane {
     const client = new pg.Client({ ...config, pipeline: true } as pg.ClientConfig);
     const lane = new PostgresLane(client, settings);
     await client.connect();
-    if (!settings.pooled) await lane.query(settings.sql);
+    if (!settings.pooled) await lane.query(setSession(settings.settings));
     return lane;
   }
 
@@ -130,7 +133,7 @@ class PostgresLane extends Lane {
 
   /** Sends its statement ahead of the next ones, without waiting for an answer. */
   replanWhenGrown(): void {
-    if (this.#settings.pooled) return;
+    if (!this.#settings.named) return;
     this.#uses++;
     if (this.#uses !== this.#replanAt) return;
     this.#replanAt += Math.min(Math.max(this.#uses, REPLAN_FIRST), REPLAN_EVERY);
@@ -139,21 +142,40 @@ class PostgresLane extends Lane {
   }
 
   async #send(text: string, values?: unknown[]): Promise<Result> {
-    const { pooled, sql, begun } = this.#settings;
-    if (!/^begin\b/.test(text)) return this.#client.query(prepared(text, values, pooled));
-    const whole = [pooled ? beginWith(text, sql) : text, ...begun];
-    const [result] = await Promise.all(whole.map((own) => this.#client.query(own)));
+    const { pooled, named } = this.#settings;
+    const statement = prepared(text, values, named);
+    try {
+      if (/^begin\b/.test(text)) return await this.#begin(text);
+      return await (pooled ? this.#sendPooled(statement) : this.#client.query(statement));
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  async #begin(text: string): Promise<Result> {
+    const { pooled, settings, begun } = this.#settings;
+    this.#isInside = true;
+    const whole = [pooled ? beginWith(text, settings) : text, ...begun];
+    const [result] = await allAnswered(whole.map((own) => this.#client.query(own)));
     return result!;
   }
 
+  /** What is set in a session would be another's there, so each transaction brings it along. */
+  #sendPooled(statement: pg.QueryConfig): Promise<Result> {
+    const { settings } = this.#settings;
+    const { text } = statement;
+    if (text === 'commit' || text === 'rollback') {
+      this.#isInside = false;
+    } else if (!this.#isInside) {
+      return runAlone(this.#client, statement, settings);
+    }
+    return this.#client.query(statement);
+  }
+
   #sendAll(statements: readonly Statement[]): Promise<Result[]> {
-    return this.#inTime(async () => {
-      const sent = statements.map(({ text, values }) => this.#send(text, values));
-      const answers = await Promise.allSettled(sent);
-      const failed = answers.find((answer) => answer.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
-      return answers.map((answer) => (answer as PromiseFulfilledResult<Result>).value);
-    });
+    return this.#inTime(() =>
+      allAnswered(statements.map(({ text, values }) => this.#send(text, values))),
+    );
   }
 
   /**

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import type { Db, Result } from './db.js';
 import { cut } from './lanes.js';
-import { prepared } from './prepared.js';
+import { explained, prepared } from './prepared.js';
+import { type Lending, runAlone, type Settings, setSession } from './settings.js';
 import { isConflict, isLost } from './sqlstate.js';
 
 /** Times are in milliseconds. */
@@ -42,23 +43,30 @@ class SilentError extends Error {
 export class PoolReader implements Db {
   readonly #config: pg.PoolConfig;
   readonly #limits: PoolLimits;
-  readonly #pooled: boolean;
+  /** What each statement brings along where a session is not its connection's own. */
+  readonly #brought: Settings | undefined;
+  readonly #named: boolean;
   #pool: pg.Pool;
 
-  constructor(config: pg.ClientConfig, limits: PoolLimits, pooled: boolean) {
+  constructor(config: pg.ClientConfig, limits: PoolLimits, { pooled, named }: Lending) {
     // A reader plans each time: it costs a tenth of a millisecond, and pages stay fast at any size.
-    const settings = `set plan_cache_mode = force_custom_plan; set lock_timeout = ${LOCK_MS_MAX};
-      set statement_timeout = ${limits.statementMs}`;
+    const settings: Settings = {
+      plan_cache_mode: 'force_custom_plan',
+      lock_timeout: LOCK_MS_MAX,
+      statement_timeout: limits.statementMs,
+    };
     this.#limits = limits;
-    this.#pooled = pooled;
+    this.#named = named;
+    this.#brought = pooled ? settings : undefined;
+    // The pool waits for `onConnect`, where a listener of its `connect` event would send a
+    // statement into a connection that is about to be busy with another.
+    const onConnect = (client: pg.ClientBase) => client.query(setSession(settings));
     this.#config = {
       ...config,
       max: limits.max,
       connectionTimeoutMillis: limits.statementMs,
-      // The pool waits for this, where a listener of its `connect` event would send a statement
-      // into a connection that is about to be busy with another.
-      // Behind a pooler a session is not this connection's own: what is set would be another's.
-      ...(pooled ? {} : { onConnect: (client: pg.ClientBase) => client.query(settings) }),
+      // The option of pipelines is newer than the published types.
+      ...(pooled ? ({ pipeline: true } as pg.PoolConfig) : { onConnect }),
     };
     this.#pool = poolOf(this.#config);
   }
@@ -67,15 +75,17 @@ export class PoolReader implements Db {
     const deadline = performance.now() + this.#limits.queryMs;
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#once(prepared(text, values, this.#pooled), deadline);
+        return await this.#once(text, values, deadline);
       } catch (error) {
         const mayPass = isConflict(error) || (error instanceof SilentError && isRead(text));
-        if (!mayPass || tries === TRIES_MAX || performance.now() > deadline) throw error;
+        if (!mayPass || tries === TRIES_MAX || performance.now() > deadline) {
+          throw explained(error);
+        }
       }
     }
   }
 
-  async #once(config: pg.QueryConfig, deadline: number): Promise<Result> {
+  async #once(text: string, values: unknown[] | undefined, deadline: number): Promise<Result> {
     const pool = this.#pool;
     const client = await pool.connect();
     const left = Math.min(this.#limits.statementMs + SILENT_MS, deadline - performance.now());
@@ -87,7 +97,7 @@ export class PoolReader implements Db {
       this.#renew(pool);
     }, left);
     try {
-      const result = await client.query(config);
+      const result = await this.#send(client, text, values);
       client.release();
       return result;
     } catch (error) {
@@ -96,6 +106,13 @@ export class PoolReader implements Db {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #send(client: pg.PoolClient, text: string, values: unknown[] | undefined): Promise<Result> {
+    const statement = prepared(text, values, this.#named);
+    return this.#brought === undefined
+      ? client.query(statement)
+      : runAlone(client, statement, this.#brought);
   }
 
   /** Where one connection is silent, the others that rest in the pool are likely to be as well. */

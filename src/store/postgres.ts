@@ -3,17 +3,17 @@ import type { Engine } from './db.js';
 import { cut, endClient, LaneSet, type LaneSettings } from './lanes.js';
 import { SetupError } from './migrate.js';
 import { type PoolLimits, PoolReader } from './pool-reader.js';
+import { explained, prepared } from './prepared.js';
+import { type Lending, lendingOf, type PoolerMode } from './settings.js';
 import { sqlstate } from './sqlstate.js';
 
 export interface PostgresOptions {
   readonly url: string;
   /** How many batches can be in the database at once. */
   readonly lanes?: number;
-  /** Whether a pooler may change sessions between transactions; found out where not given. */
+  /** What a pooler does with sessions; where it is not given, whether one is there is found out. */
   readonly pooler?: PoolerMode | undefined;
 }
-
-export type PoolerMode = 'transaction' | 'session';
 
 /** The oldest PostgreSQL on which the test suite runs. */
 const VERSION_MIN = 150000;
@@ -39,7 +39,7 @@ const IDLE_MS_MAX = 2_000;
 
 // The locks of a batch are on a worker, where nothing is set but what Citus passes on: what is set
 // for one transaction, with its text, so that each must be a statement of its own.
-const PASS_ON = "set citus.propagate_set_commands = 'local'";
+const PASS_ON = { 'citus.propagate_set_commands': "'local'" };
 const PASSED_ON = [
   `set local lock_timeout = ${LOCK_MS_MAX}`,
   `set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
@@ -48,23 +48,29 @@ const PASSED_ON = [
 // Statements on a lane are look-ups and writes by key, so scanning whole tables is priced out.
 // Their plans do not depend on the values, so they are not made anew for each batch. Citus alone
 // needs the values: its plan says on which machine a store is (docs/decisions/0028).
-const laneSettings = (hasCitus: boolean, pooled: boolean): LaneSettings => ({
-  sql: `set plan_cache_mode = ${hasCitus ? 'force_custom_plan' : 'force_generic_plan'};
-    set enable_seqscan = off; set enable_bitmapscan = off;
-    set enable_hashjoin = off; set enable_mergejoin = off;
-    set lock_timeout = ${LOCK_MS_MAX}; set statement_timeout = ${STATEMENT_MS_MAX};
-    set idle_in_transaction_session_timeout = ${IDLE_MS_MAX}${hasCitus ? `; ${PASS_ON}` : ''}`,
+const laneSettings = (hasCitus: boolean, lending: Lending): LaneSettings => ({
+  settings: {
+    plan_cache_mode: hasCitus ? 'force_custom_plan' : 'force_generic_plan',
+    enable_seqscan: 'off',
+    enable_bitmapscan: 'off',
+    enable_hashjoin: 'off',
+    enable_mergejoin: 'off',
+    lock_timeout: LOCK_MS_MAX,
+    statement_timeout: STATEMENT_MS_MAX,
+    idle_in_transaction_session_timeout: IDLE_MS_MAX,
+    ...(hasCitus ? PASS_ON : {}),
+  },
   begun: hasCitus ? PASSED_ON : [],
   flightMs: FLIGHT_MS_MAX,
-  pooled,
+  ...lending,
 });
 
 // Migrations and proofs read and write whole tables, and take the time that this takes.
-const sessionSettings = (pooled: boolean): LaneSettings => ({
-  sql: 'set statement_timeout = 0',
+const sessionSettings = (lending: Lending): LaneSettings => ({
+  settings: { statement_timeout: 0, idle_in_transaction_session_timeout: 0 },
   begun: [],
   flightMs: undefined,
-  pooled,
+  ...lending,
 });
 
 /**
@@ -83,14 +89,13 @@ export async function openPostgres({
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
-  const { version, hasCitus, behindPooler } = await checkServer(config);
-  const pooled = pooler === undefined ? behindPooler : pooler === 'transaction';
-  const settings = laneSettings(hasCitus, pooled);
+  const { version, hasCitus, lending } = await checkServer(config, pooler);
+  const settings = laneSettings(hasCitus, lending);
   const laneSet = new LaneSet(config, settings, lanes);
   const waitingSet = new LaneSet(config, settings, WAITING_LANES_MAX);
-  const reader = new PoolReader(config, READER, pooled);
-  const keys = new PoolReader(config, KEY_READER, pooled);
-  const worker = new PoolReader(config, WORKER, pooled);
+  const reader = new PoolReader(config, READER, lending);
+  const keys = new PoolReader(config, KEY_READER, lending);
+  const worker = new PoolReader(config, WORKER, lending);
   return {
     kind: 'postgres',
     promise: `PostgreSQL ${version}: what was acknowledged survives a crash and a power cut.`,
@@ -101,7 +106,7 @@ export async function openPostgres({
     onLane: (work) => laneSet.use(work),
     onWaitingLane: (work) => waitingSet.use(work),
     async onSession(work) {
-      const session = new LaneSet(config, sessionSettings(pooled), 1);
+      const session = new LaneSet(config, sessionSettings(lending), 1);
       try {
         return await session.use(work);
       } finally {
@@ -120,11 +125,13 @@ interface Server {
   readonly version: string;
   /** Whether this is the coordinator of a Citus cluster; made later, it needs a restart. */
   readonly hasCitus: boolean;
-  /** PgBouncer makes up the process id that it tells at the start, for sessions are not its own. */
-  readonly behindPooler: boolean;
+  readonly lending: Lending;
 }
 
-async function checkServer(config: pg.ClientConfig): Promise<Server> {
+async function checkServer(
+  config: pg.ClientConfig,
+  pooler: PoolerMode | undefined,
+): Promise<Server> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: START_TIMEOUT_MS });
   client.on('error', () => {});
   const timer = setTimeout(() => cut(client), START_TIMEOUT_MS);
@@ -138,14 +145,14 @@ async function checkServer(config: pg.ClientConfig): Promise<Server> {
     if (rows[0].number < VERSION_MIN) {
       throw new SetupError(`PostgreSQL ${rows[0].text} is too old: tallystick needs 15 or later.`);
     }
-    // The published types leave the id out.
+    // The published types leave the id out. PgBouncer makes it up, for it has no session yet.
     const { processID } = client as unknown as { processID: number };
-    return {
-      version: rows[0].text,
-      hasCitus: rows[0].has_citus,
-      behindPooler: rows[0].pid !== processID,
-    };
-  } catch (error) {
+    const lending = lendingOf(pooler ?? (rows[0].pid === processID ? 'session' : 'transaction'));
+    // Where sessions are shared unawares, another server has given this name already.
+    await client.query(prepared('select $1::integer as started', [1], lending.named));
+    return { version: rows[0].text, hasCitus: rows[0].has_citus, lending };
+  } catch (thrown) {
+    const error = explained(thrown);
     if (error instanceof SetupError) throw error;
     const cause = error instanceof Error ? error.message || sqlstate(error) : String(error);
     throw new SetupError(

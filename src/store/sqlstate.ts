@@ -9,6 +9,8 @@ const LOST = new Set(['57P01', '57P02', '57P03', '57P05', '25P03', '25P04', '533
 /** Nothing more can be stored, or the machine fails: disk full, out of memory, input or output. */
 const EXHAUSTED = new Set(['53100', '53200', '53400', '58030']);
 
+const MIXED_UP = new Set(['42P05', '26000']);
+
 const NETWORK = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -45,6 +47,11 @@ export function isTimeout(error: unknown): boolean {
   return sqlstate(error) === '57014';
 }
 
+/** A named statement is there already, or is not there: the session is another's as well. */
+export function isMixedUp(error: unknown): boolean {
+  return MIXED_UP.has(sqlstate(error) ?? '');
+}
+
 export function isExhausted(error: unknown): boolean {
   return EXHAUSTED.has(sqlstate(error) ?? '');
 }
@@ -70,5 +77,5 @@ export function isLost(error: unknown): boolean {
 
 /** True where the fault is the database's state and not the request: it may pass by itself. */
 export function isUnavailable(error: unknown): boolean {
-  return isLost(error) || isExhausted(error) || isTimeout(error) || isLockTimeout(error);
+  return [isLost, isExhausted, isTimeout, isLockTimeout, isMixedUp].some((is) => is(error));
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, inject } from 'vitest';
 import { createSpread, dropSpread } from '../harness/citus.js';
 import {
+  type Cluster as Answering,
   DURABLE,
   findBinaries,
   type OwnCluster,
@@ -15,6 +16,7 @@ import {
 } from '../harness/cluster.js';
 import { databaseUrl, onServer } from '../harness/database.js';
 import { endWithUs, removeWithUs } from '../harness/leash.js';
+import { inFrontOf } from '../harness/pgbouncer.js';
 import { copyTemplate } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 
@@ -66,6 +68,7 @@ export class Cluster {
   readonly #own: OwnCluster | undefined;
   readonly #spread: string[] = [];
   #databases = 0;
+  #front: Answering | undefined;
 
   private constructor(url: string, own: OwnCluster | undefined) {
     this.#url = url;
@@ -76,10 +79,12 @@ export class Cluster {
     const given = inject('postgres');
     if (given?.citus) return new Cluster(given.url, undefined);
     const own = await startCluster(POSTGRES_BINARIES!, { ...DURABLE, ...settings });
-    return new Cluster(own.url, own);
+    const cluster = new Cluster(own.url, own);
+    cluster.#front = await inFrontOf(own.url);
+    return cluster;
   }
 
-  /** The URL of a new, empty database. */
+  /** The URL of a new, empty database, behind the pooler that TEST_POOLER may ask for. */
   async database(): Promise<string> {
     this.#databases++;
     if (this.#own === undefined) {
@@ -89,13 +94,18 @@ export class Cluster {
     }
     const name = `e2e_${this.#databases}`;
     await this.sql(`create database ${name}`);
-    return databaseUrl(this.#url, name);
+    return databaseUrl(this.#front?.url ?? this.#url, name);
   }
 
-  /** Runs statements in a database, or else in that of nobody. */
+  /** The same database without that pooler. */
+  direct(url: string): string {
+    return databaseUrl(this.#url, new URL(url).pathname.slice(1));
+  }
+
+  /** Runs statements in a database, or else in that of nobody; no pooler is asked. */
   // biome-ignore lint/suspicious/noExplicitAny: a driver's row has whatever the statement selects.
   sql(statements: string, url = this.#url): Promise<any[]> {
-    return onServer(url, statements);
+    return onServer(this.direct(url), statements);
   }
 
   /** All rows of the ledger's tables, as one text. */
@@ -127,6 +137,7 @@ export class Cluster {
 
   async stop(): Promise<void> {
     for (const name of this.#spread) await dropSpread(this.#url, name);
+    await this.#front?.stop();
     await this.#own?.stop();
   }
 

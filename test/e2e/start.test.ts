@@ -161,6 +161,7 @@ describe('a setting', () => {
   test.each([
     ['PORT', 'x', /PORT must be a number from 0 to 65535, not "x"/],
     ['LOG_LEVEL', 'loud', /LOG_LEVEL must be one of/],
+    ['TALLYSTICK_POOLER', 'on', /must be transaction, prepared or session, not "on"/],
     ['DATABASE_URL', 'mysql://user:secret-word@h/db', /DATABASE_URL must begin with postgres/],
     ['TALLYSTICK_API_KEY', 'sk_live_0123456789abcdef', /begins with tally_test_/],
     ['TALLYSTICK_API_KEY', 'tally_test_x', /20 to 200 visible ASCII/],

@@ -3,6 +3,7 @@ import type { Engine } from '../../src/store/db.js';
 import { openPostgres } from '../../src/store/postgres.js';
 import { createSpread, dropSpread } from './citus.js';
 import { databaseUrl, onServer } from './database.js';
+import { suiteMode } from './pgbouncer.js';
 import { openMemory } from './pglite.js';
 
 /** A fresh, migrated database of a test file's own. */
@@ -10,6 +11,8 @@ export interface TestDatabase {
   readonly engine: Engine;
   /** Where it is to be reached; PostgreSQL only. */
   readonly url?: string;
+  /** The same without the pooler that may stand in front of the server. */
+  readonly direct?: string;
   /** Another engine on the same database, as a second server would have; PostgreSQL only. */
   another(lanes?: number): Promise<Engine>;
   /** Closes every engine and removes the database. */
@@ -66,7 +69,7 @@ async function createPglite({ isolation }: DatabaseOptions = {}): Promise<TestDa
 }
 
 async function createPostgres(options: DatabaseOptions = {}): Promise<TestDatabase> {
-  const { url, template, citus } = server!;
+  const { url, front, template, citus } = server!;
   const name = `tallystick_test_${process.pid}_${created++}`;
   if (citus) await createSpread(url, name);
   else await onServer(url, `create database ${name} template ${template}`);
@@ -75,17 +78,18 @@ async function createPostgres(options: DatabaseOptions = {}): Promise<TestDataba
     await onServer(url, `alter database ${name} set ${setting}`);
   }
   const engines: Engine[] = [];
+  const target = databaseUrl(front, name);
+  // Behind a session pooler these keep named statements; what tests open themselves finds out.
+  const pooler = suiteMode() === 'session' ? 'session' : undefined;
   const another = async (lanes?: number) => {
-    const target = databaseUrl(url, name);
-    const engine = await openPostgres(
-      lanes === undefined ? { url: target } : { url: target, lanes },
-    );
+    const engine = await openPostgres({ url: target, pooler, ...(lanes && { lanes }) });
     engines.push(engine);
     return engine;
   };
   return {
     engine: await another(options.lanes),
-    url: databaseUrl(url, name),
+    url: target,
+    direct: databaseUrl(url, name),
     another,
     async drop() {
       await Promise.all(engines.map((engine) => engine.close()));

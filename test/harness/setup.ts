@@ -5,6 +5,7 @@ import { openPostgres } from '../../src/store/postgres.js';
 import { isCoordinator } from './citus.js';
 import { type Cluster, findBinaries, startCluster } from './cluster.js';
 import { databaseUrl, onServer } from './database.js';
+import { inFrontOf } from './pgbouncer.js';
 import { makeTemplate } from './pglite.js';
 
 /**
@@ -12,10 +13,19 @@ import { makeTemplate } from './pglite.js';
  * others are copied from.
  */
 
+interface Server {
+  readonly url: string;
+  /** Where engines reach it: the same, or the pooler that TEST_POOLER asks for. */
+  readonly front: string;
+  readonly version: string;
+  readonly template: string;
+  readonly citus: boolean;
+}
+
 declare module 'vitest' {
   interface ProvidedContext {
     /** Where PostgreSQL is; undefined where there is none. */
-    postgres: { url: string; version: string; template: string; citus: boolean } | undefined;
+    postgres: Server | undefined;
     pglite: string;
     /** The archive of a migrated data directory. */
     pgliteTemplate: string;
@@ -33,18 +43,22 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   const template = `tallystick_template_${process.pid}`;
   const citus = await isCoordinator(cluster.url);
+  let front: Cluster | undefined;
   try {
     await onServer(cluster.url, `create database ${template}`);
     const engine = await openPostgres({ url: databaseUrl(cluster.url, template), lanes: 1 });
     await migrate(engine);
     await engine.close();
-    const server = { url: cluster.url, version: await version(cluster), template, citus };
-    project.provide('postgres', server);
+    front = await inFrontOf(cluster.url);
+    const server = { url: cluster.url, front: front.url, template, citus };
+    project.provide('postgres', { ...server, version: await version(cluster) });
   } catch (error) {
+    await front?.stop();
     await cluster.stop();
     throw error;
   }
   return async () => {
+    await front?.stop();
     await onServer(cluster.url, `drop database if exists ${template} with (force)`);
     await cluster.stop();
     pglite.remove();
