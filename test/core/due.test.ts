@@ -65,6 +65,13 @@ test('what is held and of the same instant is let go before it is forfeited', ()
     [grant({ id: G1, expiresAt: 1_000 })],
     [hold({ amount: 4n, pins, expiresAt: 1_000 })],
   );
+  const due = new Due(given, 1_000);
+  // So it is one transaction of the history, and not two.
+  expect([due.next(), due.next(), due.next()]).toMatchObject([
+    { kind: 'hold', at: 1_000 },
+    { kind: 'expire', at: 1_000, parts: [{ grantId: G1, amount: 10n }] },
+    undefined,
+  ]);
   const { grants, holds } = settled(given, 1_000);
   expect(grants).toMatchObject([{ remaining: 0n, held: 0n }]);
   expect(holds).toMatchObject([{ status: 'expired', remaining: 0n, pins: [], updatedAt: 1_000 }]);
