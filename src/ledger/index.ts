@@ -24,10 +24,10 @@ export {
   cautionsOf,
   listMigrations,
   migrate,
-  newerMigration,
   pendingMigrations,
   planMigrations,
   SetupError,
+  schemaFault,
 } from '../store/migrate.js';
 export { openPostgres, type PoolerMode, type PostgresOptions } from '../store/postgres.js';
 export { isLost, isUnavailable } from '../store/sqlstate.js';
@@ -41,6 +41,9 @@ export {
 } from './delivery-settings.js';
 export { parseDuration } from './duration.js';
 export type { DeliveryLog } from './endpoint-health.js';
+export { exportLedger } from './export.js';
+export { checkExport, type MovedRows } from './export-file.js';
+export { importLedger } from './import.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -61,7 +64,6 @@ export {
   type Page,
 } from './ledger.js';
 export { invalidCursor } from './lookup.js';
-export { exportLedger, importLedger, type MovedRows, MoveError } from './move.js';
 export { Pace } from './pace.js';
 export * from './requests.js';
 export { inspectSecrets, resealSecrets, type SecretForms } from './reseal.js';

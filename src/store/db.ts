@@ -80,12 +80,13 @@ export function plainColumn<Row>(
 }
 
 /** Writes one column of rows as a PostgreSQL array literal, for any text. */
-export function textColumn<Row>(rows: readonly Row[], value: (row: Row) => string): string {
+export function textColumn<Row>(rows: readonly Row[], value: (row: Row) => string | null): string {
   let text = '{';
   for (let i = 0; i < rows.length; i++) {
     const item = value(rows[i]!);
     if (i > 0) text += ',';
-    text += NEEDS_ESCAPE.test(item) ? `"${item.replace(ESCAPED, '\\$&')}"` : `"${item}"`;
+    if (item === null) text += 'NULL';
+    else text += NEEDS_ESCAPE.test(item) ? `"${item.replace(ESCAPED, '\\$&')}"` : `"${item}"`;
   }
   return `${text}}`;
 }
