@@ -121,12 +121,15 @@ class Import {
     const { sha256, path } = this.#file;
     if (await isUnfinished(this.#lane)) {
       const progress = await lockProgress(this.#lane);
-      if (progress?.sha256 === sha256) return progress.lines;
+      if (progress === undefined) throw new MoveError(ANOTHER);
+      if (progress.sha256 === sha256) return progress.lines;
       throw new MoveError(
         `An import of another file than ${path} is not finished. Go on with that file, or start with an empty database.`,
       );
     }
-    if (!(await claimEmpty(this.#lane))) throw new MoveError(NOT_EMPTY);
+    if (!(await claimEmpty(this.#lane))) {
+      throw new MoveError((await isUnfinished(this.#lane)) ? ANOTHER : NOT_EMPTY);
+    }
     await createProgress(this.#lane, sha256);
     return 0;
   }

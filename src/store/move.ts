@@ -1,5 +1,6 @@
 import { type Lane, textColumn } from './db.js';
 import { UNFINISHED } from './migrate.js';
+import { sqlstate } from './sqlstate.js';
 import { STORE_TABLES } from './tables.js';
 
 /** Reads and writes whole tables as the texts that PostgreSQL itself prints for their values. */
@@ -125,10 +126,19 @@ export async function createProgress(lane: Lane, sha256: string): Promise<void> 
   await lane.query(`insert into ${UNFINISHED.table} values ($1, 0)`, [sha256]);
 }
 
-/** Waits for the transaction of another import, and keeps others waiting for this one's. */
+/**
+ * Waits for the transaction of another import, and keeps others waiting for this one's. Undefined
+ * where the other one has come to the end.
+ */
 export async function lockProgress(lane: Lane): Promise<Progress | undefined> {
-  const { rows } = await lane.query(`select sha256, lines from ${UNFINISHED.table} for update`);
-  return rows[0];
+  try {
+    // The whole table, for its last user removes it, and must wait for nobody who waits for a row.
+    await lane.query(`lock table ${UNFINISHED.table} in access exclusive mode`);
+  } catch (error) {
+    if (sqlstate(error) === '42P01') return undefined;
+    throw error;
+  }
+  return (await lane.query(`select sha256, lines from ${UNFINISHED.table}`)).rows[0];
 }
 
 export async function writeProgress(lane: Lane, lines: number): Promise<void> {

@@ -237,8 +237,20 @@ export function run(
   settings: Record<string, string> = {},
   cwd = tmpdir(),
 ): Promise<Ended> {
+  return start(values, settings, cwd).ended;
+}
+
+/** Starts the program, to be killed in the midst of its work. */
+export function start(values: string[], settings: Record<string, string>, cwd = tmpdir()) {
   const child = spawn(process.execPath, [MAIN, ...values], { cwd, env: environment(settings) });
-  return outputOf(child);
+  const ended = outputOf(child);
+  return {
+    ended,
+    kill(): Promise<Ended> {
+      child.kill('SIGKILL');
+      return ended;
+    },
+  };
 }
 
 /** A server process, started and listening. */
