@@ -30,7 +30,7 @@ import {
 export const COMMIT_ROWS = 20_000;
 
 const NOT_EMPTY =
-  'The database has stores already. Import into an empty one, before its first serve.';
+  'The database has stores already. Import into an empty one: a new database, or one before its first serve.';
 const ANOTHER = 'Another import into this database is at work. Wait for its end.';
 /** The tables from whose first row on nothing is committed before the end. */
 const LAST_TABLE = MOVED_TABLES.at(-1)!;

@@ -8,7 +8,9 @@ import { COMMIT_ROWS } from '../../src/ledger/import.js';
 import {
   checkExport,
   type Engine,
+  ensureKey,
   exportLedger,
+  generateKey,
   importLedger,
   Ledger,
   listKeys,
@@ -251,8 +253,17 @@ onEngine(POSTGRES, () => {
     const api = new Api(before.url, before.key);
     const paths = await doEverything(api);
     const file = join(folder, `${one.name}.gz`);
-    await exportLedger(from.engine, file);
+    // Of two stores one is moved; the other one has a key of its own.
+    const [store] = await listStores(from.engine.reader);
+    await ensureKey(from.engine.reader, generateKey('live'), { name: 'live', scopes: ['*'] });
+    await exportLedger(from.engine, file, store!.id);
     await moveIn(to.engine, file);
+    expect(await listStores(to.engine.reader)).toEqual([store]);
+    const keys = await listKeys(from.engine.reader);
+    expect(keys.length).toBe(2);
+    expect(await listKeys(to.engine.reader)).toEqual(
+      keys.filter(({ storeId }) => storeId === store!.id),
+    );
     expect((await verifyLedger(to.engine)).clean).toBe(true);
 
     const after = await startServer(to.engine, { beside: before });
