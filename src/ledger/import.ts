@@ -27,7 +27,7 @@ import {
 /** Puts a ledger into a database, from a file; decision 32. */
 
 /** How many rows one transaction takes at most: what an import that is killed has to do again. */
-export const COMMIT_ROWS = 20_000;
+const COMMIT_ROWS = 20_000;
 
 const NOT_EMPTY =
   'The database has stores already. Import into an empty one: a new database, or one before its first serve.';
@@ -46,11 +46,12 @@ export async function importLedger(
   engine: Engine,
   file: ExportFile,
   onMoved: OnMoved = () => {},
+  commitRows = COMMIT_ROWS,
 ): Promise<number> {
   await prepare(engine);
   const before = await engine.onSession(async (lane) => {
     try {
-      return await new Import(lane, file, onMoved).run();
+      return await new Import(lane, file, onMoved, commitRows).run();
     } catch (error) {
       // The session of a broken connection has ended by itself.
       if (!isLost(error)) await lane.query('rollback');
@@ -78,11 +79,13 @@ class Import {
   readonly #lane: Lane;
   readonly #file: ExportFile;
   readonly #onMoved: OnMoved;
+  readonly #commitRows: number;
 
-  constructor(lane: Lane, file: ExportFile, onMoved: OnMoved) {
+  constructor(lane: Lane, file: ExportFile, onMoved: OnMoved, commitRows: number) {
     this.#lane = lane;
     this.#file = file;
     this.#onMoved = onMoved;
+    this.#commitRows = commitRows;
   }
 
   async run(): Promise<number> {
@@ -91,20 +94,27 @@ class Import {
     await this.#begin();
     const before = await this.#claim();
     let [done, skipped, uncommitted] = [0, 0, 0];
+    let writing = Promise.resolve();
     for await (const chunk of readChunks(this.#file)) {
-      done += chunk.rows.length;
       if (chunk.line <= before) {
+        done += chunk.rows.length;
         skipped = done;
         continue;
       }
-      if (uncommitted + chunk.rows.length > COMMIT_ROWS && chunk.table !== LAST_TABLE) {
+      // While the database writes one chunk the next one is read.
+      await writing;
+      if (uncommitted + chunk.rows.length > this.#commitRows && chunk.table !== LAST_TABLE) {
         await this.#commitAt(chunk.line - 1);
         uncommitted = 0;
       }
-      await this.#write(chunk, columns);
-      uncommitted += chunk.rows.length;
       this.#onMoved(done, total);
+      writing = this.#write(chunk, columns);
+      // It is awaited above; until then its failure is nobody's.
+      writing.catch(() => {});
+      uncommitted += chunk.rows.length;
+      done += chunk.rows.length;
     }
+    await writing;
     if (done !== total) throw damaged(this.#file.path);
     await endProgress(this.#lane);
     await this.#lane.query('commit');
