@@ -7,7 +7,6 @@ import { Api } from './api.js';
 import { Blocker } from './blocker.js';
 import {
   Cluster,
-  embeddedDirectory,
   POSTGRES_BINARIES,
   run,
   start,
@@ -39,9 +38,9 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('a ledger on its way', () => {
   beforeAll(async () => {
     cluster = await Cluster.start();
     folder = temporaryDirectory();
-    embedded = { TALLYSTICK_DATA_DIR: await embeddedDirectory() };
+    embedded = { TALLYSTICK_DATA_DIR: join(folder, 'data') };
     postgres = { DATABASE_URL: await cluster.database() };
-  }, 120_000);
+  }, 240_000);
   afterAll(() => cluster?.stop());
 
   /** Serves a database for a moment. */
