@@ -106,7 +106,7 @@ onEngine(POSTGRES, () => {
       ['schema', gzipSync(text.replace(`"schema":${NEWEST}`, '"schema":9999'))],
       ['other', gzipSync('hello\n')],
       ['plain', Buffer.from('hello')],
-      ['order', readFileSync(writeFile('order', [header, ...rest.slice(0, 1), stores]))],
+      ['order', readFileSync(writeFile('order', [header, rest[0]!, stores, ...rest.slice(1)]))],
     ];
     for (const [name, bytes] of bad) {
       const path = join(folder, name);
