@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -12,6 +12,8 @@ import { MODE, startPooler } from './pooler.mjs';
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
 const ACCOUNTS = Number(process.env.BENCH_ACCOUNTS ?? 10_000);
+/** Transactions of the ledger that is moved, in millions. */
+const MOVED = Number(process.env.BENCH_MOVED_MILLIONS ?? 10);
 const CREDITS = '/v1/customer-credits';
 
 /** The sections of the benchmark; each leaves rows behind. */
@@ -28,6 +30,7 @@ export class Suite {
     pages: this.pages,
     size: this.size,
     pooler: this.pooler,
+    move: this.move,
     pglite: this.pglite,
     servers: this.servers,
     citus: this.citus,
@@ -263,6 +266,33 @@ export class Suite {
     this.ratio(what('operations in bulk requests of 500'), bulks.behind, bulks.plain, 0.7);
   }
 
+  /** A ledger goes into a file, and into another database. */
+  async move() {
+    const folder = mkdtempSync(join(tmpdir(), 'tallystick-move-'));
+    const file = join(folder, 'ledger.gz');
+    let from;
+    await this.withServer(async ({ url, database }) => {
+      await openAccounts(url, ACCOUNTS);
+      for (let part = 0; part < MOVED; part++) this.seed(database, 1_000_000, part * 1_000_000);
+      this.psql(database, ['-c', 'vacuum analyze', '-c', 'checkpoint']);
+      from = this.cluster.url(database);
+    });
+    const database = `moved_${Date.now()}`;
+    this.psql('postgres', ['-c', `create database ${database}`]);
+    const to = { DATABASE_URL: this.cluster.url(database) };
+    const tell = (what, { seconds, megabytes }, detail) => {
+      const met = megabytes <= 250;
+      const told = `${Math.round(seconds)} s${detail}`;
+      this.add({ what, goal: '≤ 250 MB', value: `${megabytes} MB`, met, detail: told });
+    };
+    const exported = await command(['export', file], { DATABASE_URL: from });
+    const size = Math.round(statSync(file).size / 2 ** 20);
+    tell(`peak memory of an export of ${MOVED} million transactions`, exported, `, ${size} MiB`);
+    const imported = await command(['import', file], to);
+    tell('peak memory of its import', imported, ' with the check of the file and verify, clean');
+    rmSync(folder, { recursive: true });
+  }
+
   async pglite() {
     const directory = join(mkdtempSync(join(tmpdir(), 'tallystick-pglite-')), 'data');
     const server = await startServer({
@@ -493,11 +523,15 @@ function checked(result) {
   return result;
 }
 
+function verify(environment) {
+  return command(['verify'], environment);
+}
+
 /** @returns how long it took, and the most memory that it had. */
-async function verify(environment) {
+async function command(values, environment) {
   const script = new URL('../dist/cli/main.js', import.meta.url).pathname;
   const started = performance.now();
-  const child = spawn(process.execPath, [script, 'verify'], {
+  const child = spawn(process.execPath, [script, ...values], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -507,7 +541,7 @@ async function verify(environment) {
   }, 100);
   const code = await new Promise((resolve) => child.on('exit', resolve));
   clearInterval(look);
-  if (code !== 0) throw new Error(`verify ended with ${code}.`);
+  if (code !== 0) throw new Error(`${values[0]} ended with ${code}.`);
   return { seconds: (performance.now() - started) / 1000, megabytes };
 }
 

@@ -5,6 +5,7 @@ import {
   pendingMigrations,
   type SecretKeys,
   SetupError,
+  schemaFault,
 } from '../ledger/index.js';
 import { openEngine } from './engine.js';
 import { EXIT } from './exit.js';
@@ -69,11 +70,13 @@ async function tryOpen(settings: Settings, findings: Finding[]): Promise<Engine 
 
 async function examine(engine: Engine, keys: SecretKeys): Promise<Finding[]> {
   const pending = await pendingMigrations(engine.reader);
+  const fault = await schemaFault(engine.reader);
   const sentAt = Date.now();
   const inspection = await inspectDatabase(engine.reader);
   const skew = inspection.now - (sentAt + Date.now()) / 2;
   return [
     finding('version', 'ok', inspection.version),
+    ...(fault === undefined ? [] : [finding('schema', 'fail', fault)]),
     pending.length === 0
       ? finding('migrations', 'ok', 'all are applied')
       : finding('migrations', 'fail', `${pending.length} are missing. Run tallystick migrate.`),

@@ -1,5 +1,11 @@
 import { openPglite } from '../embedded/pglite.js';
-import { type Engine, openPostgres, pendingMigrations, SetupError } from '../ledger/index.js';
+import {
+  type Engine,
+  openPostgres,
+  pendingMigrations,
+  SetupError,
+  schemaFault,
+} from '../ledger/index.js';
 import type { Settings } from './settings.js';
 
 /** Opens PostgreSQL where a URL is set, and embedded PGlite otherwise. */
@@ -15,7 +21,8 @@ export function openEngine(
 /**
  * Lends a command the database that is there already, and closes it afterwards.
  *
- * @throws {SetupError} where there is none, or where it lacks migrations.
+ * @throws {SetupError} where there is none, where it lacks migrations or is of a newer program, and
+ * where an import into it is not finished.
  */
 export async function withLedger<T>(
   settings: Settings,
@@ -23,6 +30,8 @@ export async function withLedger<T>(
 ): Promise<T> {
   const engine = await openEngine(settings, { mustExist: true });
   try {
+    const fault = await schemaFault(engine.reader);
+    if (fault !== undefined) throw new SetupError(fault);
     const pending = await pendingMigrations(engine.reader);
     if (pending.length > 0) {
       throw new SetupError(

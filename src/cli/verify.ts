@@ -6,6 +6,12 @@ import type { Settings } from './settings.js';
 
 /** Proves the ledger from its entries. Any difference makes the exit code 1. */
 export async function verify(settings: Settings, flags: OutputFlags): Promise<void> {
+  const report = await prove(settings);
+  print(flags, presentReport(report), describe(report));
+}
+
+/** The same without a word of what it found. */
+export async function prove(settings: Settings): Promise<VerifyReport> {
   const line = new ProgressLine();
   const report = await withLedger(settings, (engine) =>
     verifyLedger(engine, {
@@ -16,11 +22,11 @@ export async function verify(settings: Settings, flags: OutputFlags): Promise<vo
     }),
   );
   line.clear();
-  print(flags, presentReport(report), describe(report));
   if (!report.clean) process.exitCode = EXIT.failed;
+  return report;
 }
 
-function presentReport({ differences, warnings, milliseconds, ...rest }: VerifyReport) {
+export function presentReport({ differences, warnings, milliseconds, ...rest }: VerifyReport) {
   return {
     ...rest,
     milliseconds,
@@ -43,7 +49,7 @@ function presentDifference(difference: Difference) {
   };
 }
 
-function describe({ clean, differences, warnings, ...counts }: VerifyReport): string {
+export function describe({ clean, differences, warnings, ...counts }: VerifyReport): string {
   const seen =
     `${counts.entries} entries of ${counts.transactions} transactions, ` +
     `${counts.accounts} accounts and ${counts.stores} stores in ${counts.milliseconds / 1000} s`;

@@ -25,10 +25,10 @@ export {
   cautionsOf,
   listMigrations,
   migrate,
-  newerMigration,
   pendingMigrations,
   planMigrations,
   SetupError,
+  schemaFault,
 } from '../store/migrate.js';
 export { openPostgres, type PostgresOptions } from '../store/postgres.js';
 export type { PoolerMode } from '../store/settings.js';
@@ -42,6 +42,9 @@ export {
 } from './delivery-settings.js';
 export { parseDuration } from './duration.js';
 export type { DeliveryLog } from './endpoint-health.js';
+export { exportLedger } from './export.js';
+export { checkExport, type MovedRows } from './export-file.js';
+export { importLedger } from './import.js';
 export {
   type Access,
   DEFAULT_STORE,
@@ -63,7 +66,6 @@ export {
   type Page,
 } from './ledger.js';
 export { invalidCursor } from './lookup.js';
-export { exportLedger, importLedger, type MovedRows, MoveError } from './move.js';
 export type { Outcome } from './outcome.js';
 export { Pace } from './pace.js';
 export * from './requests.js';

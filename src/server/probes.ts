@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Ledger, newerMigration, pendingMigrations, within } from '../ledger/index.js';
+import { type Ledger, pendingMigrations, schemaFault, within } from '../ledger/index.js';
 import type { Answer } from './exchange.js';
 import type { Metrics } from './metrics.js';
 import { referencePage } from './reference.js';
@@ -78,8 +78,8 @@ function readinessOf(ledger: Ledger): () => Promise<string | undefined> {
 async function databaseFault(ledger: Ledger): Promise<string | undefined> {
   const { keys } = ledger.engine;
   try {
-    const newer = await newerMigration(keys);
-    if (newer !== undefined) return newer;
+    const fault = await schemaFault(keys);
+    if (fault !== undefined) return fault;
     if ((await pendingMigrations(keys)).length > 0) return 'migrations are pending';
   } catch {
     return 'the database cannot be reached';

@@ -2,6 +2,7 @@ import type { Uuid } from '../core/id.js';
 import type { Store, StoreMode } from '../core/model.js';
 import { epoch } from './columns.js';
 import { type Db, textArray } from './db.js';
+import { UNFINISHED } from './migrate.js';
 
 /** The directory of stores and of the keys that open them. */
 
@@ -52,8 +53,11 @@ export async function readStore(db: Db, id: Uuid): Promise<Store | undefined> {
   return rows[0] && toStore(rows[0]);
 }
 
+/** All but those that an import has not finished: what works by itself leaves them alone. */
 export async function listStores(db: Db): Promise<Store[]> {
-  const { rows } = await db.query(`${SELECT_STORE} order by store_id`);
+  const { rows } = await db.query(
+    `${SELECT_STORE} where schema <> ${UNFINISHED.schema} order by store_id`,
+  );
   return rows.map(toStore);
 }
 

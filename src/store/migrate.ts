@@ -22,12 +22,23 @@ export class NewerSchemaError extends Error {}
 
 const FOLDER = new URL('../../sql/', import.meta.url);
 
+const MIGRATIONS = 'tallystick.migrations';
+
 const LEDGER_TABLE = `create schema if not exists tallystick;
 create table if not exists tallystick.migrations (
   version integer primary key,
   name text not null,
   applied_at timestamptz(3) not null default now()
 )`;
+
+/** How an import that is not finished is known, so that nothing else works on half a ledger. */
+export const UNFINISHED = {
+  /** It is there while one is on its way. */
+  table: 'tallystick.unfinished_import',
+  /** What the rows of stores have for a version of their schema: the highest that there is. */
+  schema: 2_147_483_647,
+  told: 'An import into this database is not finished. Run tallystick import again with the same file, or start with an empty database.',
+} as const;
 
 // What two processes that create the same object at the same time may meet.
 const CREATION_RACES = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
@@ -91,17 +102,18 @@ ${markOf(version)}commit;`,
 /**
  * Brings a database up to this program's schema. Several processes may do so at once.
  *
- * @throws {SetupError} where the database is of a newer program, or a table stays in use.
+ * @throws {SetupError} where the database is of a newer program, an import is not finished, or a
+ * table stays in use.
  */
 export async function migrate(engine: Engine): Promise<Migration[]> {
   // A server's role need not be allowed to create anything once all is there.
-  if (!(await hasLedgerTable(engine.reader))) {
+  if (!(await exists(engine.reader, MIGRATIONS))) {
     for (const statement of LEDGER_TABLE.split(';')) {
       await settlingRaces(() => engine.reader.query(statement));
     }
   }
-  const newer = await newerMigration(engine.reader);
-  if (newer !== undefined) throw new SetupError(newer);
+  const fault = await schemaFault(engine.reader);
+  if (fault !== undefined) throw new SetupError(fault);
   const done: Migration[] = [];
   for (const migration of await pendingMigrations(engine.reader)) {
     const applied = await settlingRaces(() => engine.onSession((lane) => apply(lane, migration)));
@@ -110,12 +122,21 @@ export async function migrate(engine: Engine): Promise<Migration[]> {
   return done;
 }
 
-/** Says why this program must not write to a database of a newer one; undefined where it may. */
-export async function newerMigration(db: Db): Promise<string | undefined> {
+/**
+ * Says why this program must not work with a database: it is of a newer program, or only half of
+ * a ledger has been imported. Undefined where it may.
+ */
+export async function schemaFault(db: Db): Promise<string | undefined> {
+  if (await isUnfinished(db)) return UNFINISHED.told;
   return newerThanKnown(Math.max(0, ...(await appliedVersions(db))));
 }
 
-/** @throws {NewerSchemaError} where a database's newest migration is not known here. */
+/** Whether an import has begun and not ended. */
+export async function isUnfinished(db: Db): Promise<boolean> {
+  return exists(db, UNFINISHED.table);
+}
+
+/** @throws {NewerSchemaError} where a store's schema is not known here, or is not all there. */
 export function checkSchema(version: number): void {
   const newer = newerThanKnown(version);
   if (newer !== undefined) throw new NewerSchemaError(newer);
@@ -123,6 +144,7 @@ export function checkSchema(version: number): void {
 
 function newerThanKnown(version: number): string | undefined {
   if (version <= NEWEST) return undefined;
+  if (version === UNFINISHED.schema) return UNFINISHED.told;
   return `The database has migration ${version}, and this tallystick knows only up to ${NEWEST}. Start the newer version.`;
 }
 
@@ -191,13 +213,13 @@ export function splitStatements(sql: string): string[] {
   return statements.map((statement) => statement.trim()).filter((statement) => statement !== '');
 }
 
-async function hasLedgerTable(db: Db): Promise<boolean> {
-  const sql = "select to_regclass('tallystick.migrations') is not null as there";
+async function exists(db: Db, table: string): Promise<boolean> {
+  const sql = `select to_regclass('${table}') is not null as there`;
   return (await db.query(sql)).rows[0].there;
 }
 
 async function appliedVersions(db: Db): Promise<Set<number>> {
-  if (!(await hasLedgerTable(db))) return new Set();
+  if (!(await exists(db, MIGRATIONS))) return new Set();
   const result = await db.query('select version from tallystick.migrations');
   return new Set(result.rows.map((row) => row.version));
 }

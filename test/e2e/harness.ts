@@ -182,9 +182,26 @@ export function run(
   cwd = tmpdir(),
   main = MAIN,
 ): Promise<Ended> {
+  return start(values, settings, cwd, main).ended;
+}
+
+/** Starts the program, to be killed in the midst of its work. */
+export function start(
+  values: string[],
+  settings: Record<string, string>,
+  cwd = tmpdir(),
+  main = MAIN,
+) {
   const child = spawn(process.execPath, [main, ...values], { cwd, env: environment(settings) });
   endWithUs(child, 'SIGKILL');
-  return outputOf(child);
+  const ended = outputOf(child);
+  return {
+    ended,
+    kill(): Promise<Ended> {
+      child.kill('SIGKILL');
+      return ended;
+    },
+  };
 }
 
 /** A server process, started and listening. */

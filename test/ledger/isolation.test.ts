@@ -3,8 +3,8 @@ import {
   Ledger,
   listKeys,
   migrate,
-  newerMigration,
   pendingMigrations,
+  schemaFault,
 } from '../../src/ledger/index.js';
 import { type Engine, Lane } from '../../src/store/db.js';
 import { apply, listMigrations } from '../../src/store/migrate.js';
@@ -132,7 +132,7 @@ onEngine(POSTGRES, (engine) => {
       const versions = applied.flat().map(({ version }) => version);
       expect(versions.sort((a, b) => a - b)).toEqual(versions.map((_, index) => index + 1));
       expect(await pendingMigrations(engines[0]!.reader)).toEqual([]);
-      expect(await newerMigration(engines[0]!.reader)).toBeUndefined();
+      expect(await schemaFault(engines[0]!.reader)).toBeUndefined();
       expect(await listKeys(engines[0]!.reader)).toEqual([]);
     } finally {
       await Promise.all(engines.map((each) => each.close()));

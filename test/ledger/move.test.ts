@@ -1,10 +1,25 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { exportLedger, importLedger, verifyLedger } from '../../src/ledger/index.js';
-import { LEDGER_TABLES } from '../../src/store/tables.js';
+import {
+  checkExport,
+  type Engine,
+  ensureKey,
+  exportLedger,
+  generateKey,
+  importLedger,
+  Ledger,
+  listKeys,
+  listStores,
+  migrate,
+  schemaFault,
+  verifyLedger,
+} from '../../src/ledger/index.js';
+import { NEWEST } from '../../src/store/migrate.js';
+import { MOVED_TABLES } from '../../src/store/move.js';
 import { Api, expectStatus, expectTransaction } from '../harness/api.js';
 import {
   onEngine,
@@ -21,6 +36,25 @@ import { createStore } from '../harness/store.js';
 const folder = mkdtempSync(join(tmpdir(), 'tallystick-move-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** Few, so that a small ledger takes several transactions. */
+const COMMIT_ROWS = 1_000;
+
+const moveIn = async (engine: Engine, path: string, onMoved?: (done: number) => void) =>
+  importLedger(engine, await checkExport(path), onMoved, COMMIT_ROWS);
+
+/** The lines of a file; the header's time and the checksum differ each time that it is made. */
+const linesOf = (path: string) => gunzipSync(readFileSync(path)).toString().trimEnd().split('\n');
+const rowsOf = (path: string) => linesOf(path).slice(1, -1);
+
+/** A file of such lines whose checksum is right. */
+function writeFile(name: string, lines: readonly string[]): string {
+  const text = lines.map((line) => `${line}\n`).join('');
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  const path = join(folder, name);
+  writeFileSync(path, gzipSync(`${text}{"sha256":"${sha256}"}\n`));
+  return path;
+}
+
 onEngine(POSTGRES, () => {
   let from: TestDatabase;
   let to: TestDatabase;
@@ -33,7 +67,7 @@ onEngine(POSTGRES, () => {
          unit_label, status, balance, version, created_at, updated_at, posted_at, metadata)
        select store_id, gen_random_uuid(), 'c' || n, 'né 😀 "\\', 'k', 'u', 'active', 0, 0,
          now(), now(), now(), '{"a": 12345678901234567890.10, "b": "\\n"}'
-       from tallystick.stores, generate_series(1, 2500) as n`,
+       from tallystick.stores, generate_series(1, 3000) as n`,
     );
     await exportLedger(from.engine, file);
   });
@@ -44,39 +78,123 @@ onEngine(POSTGRES, () => {
       "select tablename from pg_tables where schemaname = 'tallystick'",
     );
     const names = rows.map(({ tablename }) => tablename).filter((name) => name !== 'migrations');
-    expect(names.sort()).toEqual([...LEDGER_TABLES].sort());
+    expect(names.sort()).toEqual([...MOVED_TABLES].sort());
   });
 
-  test('damage, cuts and other formats are refused, and nothing is left', async () => {
-    const text = gunzipSync(readFileSync(file)).toString();
-    const lines = text.trimEnd().split('\n');
-    const bad: (readonly [string, Buffer])[] = [
-      ['cut', readFileSync(file).subarray(0, -20)],
-      ['trailer', gzipSync(`${lines.slice(0, -1).join('\n')}\n`)],
+  test('the header says what is in the file', () => {
+    const { schema, created_at, stores, columns } = JSON.parse(linesOf(file)[0]!);
+    expect(schema).toBe(NEWEST);
+    expect(Math.abs(Date.parse(created_at) - Date.now())).toBeLessThan(600_000);
+    expect(stores).toEqual([{ id: expect.stringMatching(/^sto_/), name: 'default', mode: 'test' }]);
+    expect(columns.drawdowns).toContain('grant_id');
+    expect(columns.grants).not.toContain('free');
+  });
+
+  test('damage, cuts and other formats are refused before a database is asked', async () => {
+    const bytes = readFileSync(file);
+    const text = gunzipSync(bytes).toString();
+    const [header = '', stores = '', ...rest] = linesOf(file).slice(0, -1);
+    const bad: [string, Buffer][] = [
+      ['cut', bytes.subarray(0, -20)],
+      ['empty', Buffer.alloc(0)],
+      ['half', bytes.subarray(0, bytes.length / 2)],
+      ['no end', gzipSync(`${linesOf(file).slice(0, -1).join('\n')}\n`)],
+      ['no last newline', gzipSync(text.trimEnd())],
+      ['more', gzipSync(`${text}{}\n`)],
       ['flipped', gzipSync(text.replace('"c7"', '"x7"'))],
-      ['no JSON', gzipSync(text.replace('"c7"', '"c7'))],
       ['version', gzipSync(text.replace('"version":1', '"version":2'))],
+      ['schema', gzipSync(text.replace(`"schema":${NEWEST}`, '"schema":9999'))],
       ['other', gzipSync('hello\n')],
       ['plain', Buffer.from('hello')],
+      ['order', readFileSync(writeFile('order', [header, rest[0]!, stores, ...rest.slice(1)]))],
     ];
     for (const [name, bytes] of bad) {
       const path = join(folder, name);
       writeFileSync(path, bytes);
-      await expect(importLedger(to.engine, path), name).rejects.toThrow(/damaged|no export|format/);
-      const { rows } = await to.engine.reader.query('select 1 from tallystick.stores');
-      expect(rows).toEqual([]);
+      await expect(checkExport(path), name).rejects.toThrow(
+        /is cut short or damaged\. Export|is no export of|Use the tallystick that exported it/,
+      );
     }
+    await expect(checkExport(join(folder, 'none'))).rejects.toThrow(/There is no file/);
+  });
+
+  test('columns that the database does not have are refused, and nothing is left', async () => {
+    const [header = '', ...rest] = linesOf(file).slice(0, -1);
+    const more = writeFile('more', [
+      header.replace('"unit_label"', '"unit_label","color"'),
+      ...rest,
+    ]);
+    await expect(moveIn(to.engine, more)).rejects.toThrow(/its table accounts has color\. Use/);
+    const less = writeFile('less', [header.replace('"unit_label",', ''), ...rest]);
+    await expect(moveIn(to.engine, less)).rejects.toThrow(/its table accounts lacks unit_label/);
+    // Rows that are not what the header says can only be found on the way.
+    const rows = rest.map((line) => line.replace('"c7",', '"c7",null,'));
+    const long = writeFile('long', [header, ...rows]);
+    await expect(moveIn(to.engine, long)).rejects.toThrow(/damaged/);
+    const wrong = writeFile('wrong', [header, ...rest.map((line) => line.replace('"c7"', 'null'))]);
+    await expect(moveIn(to.engine, wrong)).rejects.toThrow(
+      /refuses rows of accounts \(null value.*\)\. Mend the cause/,
+    );
+    expect(await schemaFault(to.engine.reader)).toBeUndefined();
+    expect((await to.engine.reader.query('select 1 from tallystick.stores')).rows).toEqual([]);
+  });
+
+  test('an import that was cut off lets nothing else work, and goes on', async () => {
+    const unfinished = /import into this database is not finished. Run tallystick import again/;
+    const cut = () => {
+      throw new Error('cut');
+    };
+    const stop = (done: number) => (done > 1_500 ? cut() : undefined);
+    await expect(moveIn(to.engine, file, stop)).rejects.toThrow('cut');
+
+    await expect(migrate(to.engine)).rejects.toThrow(unfinished);
+    await expect(exportLedger(to.engine, join(folder, 'no'))).rejects.toThrow(unfinished);
+    expect(await listStores(to.engine.reader)).toEqual([]);
+    expect(await listKeys(to.engine.reader)).toEqual([]);
+    const [store] = await listStores(from.engine.reader);
+    const ledger = new Ledger(to.engine);
+    const opening = { customerId: 'late', name: 'a', unitLabel: 'u', initialBalance: 0n };
+    expect(await ledger.open(store!, opening)).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 'unavailable', message: expect.stringMatching(unfinished) },
+    });
+
+    const same = join(folder, 'same.gz');
+    await exportLedger(from.engine, same);
+    await expect(moveIn(to.engine, same)).rejects.toThrow(/of another file than/);
+    // A second cut, before anything of this run was committed.
+    await expect(moveIn(to.engine, file, cut)).rejects.toThrow('cut');
+    const done: number[] = [];
+    const skipped = await moveIn(to.engine, file, (rows) => done.push(rows));
+    expect(skipped).toBeGreaterThan(500);
+    expect(done[0]).toBe(skipped);
+    expect(await schemaFault(to.engine.reader)).toBeUndefined();
+    expect((await verifyLedger(to.engine)).clean).toBe(true);
   });
 
   test('there and back is the same, and only an empty database takes it', async () => {
-    await importLedger(to.engine, file);
-    await expect(importLedger(to.engine, file)).rejects.toThrow(/has stores already/);
+    await expect(moveIn(to.engine, file)).rejects.toThrow(/has stores already/);
     const back = join(folder, 'back.gz');
     await exportLedger(to.engine, back);
     await expect(exportLedger(to.engine, back)).rejects.toThrow(/there already/);
-    expect(gunzipSync(readFileSync(back)).equals(gunzipSync(readFileSync(file)))).toBe(true);
+    expect(rowsOf(back)).toEqual(rowsOf(file));
     expect(statSync(back).mode & 0o777).toBe(0o600);
-    expect((await verifyLedger(to.engine)).clean).toBe(true);
+    const place = join(folder, 'nowhere', 'file');
+    await expect(exportLedger(to.engine, place)).rejects.toThrow(/cannot be written \(ENOENT/);
+  });
+
+  test('of two imports at once one is refused, and the other one is whole', async () => {
+    const both = await POSTGRES.create();
+    const engines = [both.engine, await both.another()];
+    const ended = await Promise.allSettled(engines.map((engine) => moveIn(engine, file)));
+    const refused = ended.filter((each) => each.status === 'rejected');
+    expect(refused.map(({ reason }) => String(reason))).toEqual([
+      expect.stringMatching(/Another import into this database is at work|has stores already/),
+    ]);
+    const back = join(folder, 'both.gz');
+    await exportLedger(both.engine, back);
+    expect(rowsOf(back).sort()).toEqual(rowsOf(file).sort());
+    await both.drop();
   });
 });
 
@@ -136,8 +254,17 @@ onEngine(POSTGRES, () => {
     const api = new Api(before.url, before.key);
     const paths = await doEverything(api);
     const file = join(folder, `${one.name}.gz`);
-    await exportLedger(from.engine, file);
-    await importLedger(to.engine, file);
+    // Of two stores one is moved; the other one has a key of its own.
+    const [store] = await listStores(from.engine.reader);
+    await ensureKey(from.engine.reader, generateKey('live'), { name: 'live', scopes: ['*'] });
+    await exportLedger(from.engine, file, store!.id);
+    await moveIn(to.engine, file);
+    expect(await listStores(to.engine.reader)).toEqual([store]);
+    const keys = await listKeys(from.engine.reader);
+    expect(keys.length).toBe(2);
+    expect(await listKeys(to.engine.reader)).toEqual(
+      keys.filter(({ storeId }) => storeId === store!.id),
+    );
     expect((await verifyLedger(to.engine)).clean).toBe(true);
 
     const after = await startServer(to.engine, { beside: before });
