@@ -90,7 +90,9 @@ describe.skipIf(POSTGRES_BINARIES === undefined)('several servers on one Postgre
     const goal = load.acknowledged + 100;
     const expiring = { amount: '7', reference: 'expiring', idempotency_key: 'expiring' };
     const expires_at = new Date(Date.now() + 1_000).toISOString();
-    await other.api.post(`/accounts/${accounts[0]}/credit`, { ...expiring, expires_at });
+    // Its own account, for the load would use some of it.
+    const lent = await other.api.open('lent', '0');
+    await other.api.post(`/accounts/${lent}/credit`, { ...expiring, expires_at });
     await until('the other writes', () => load.acknowledged >= goal);
     await until('the other sweeps', () => countOf("transactions where operation = 'expire'"));
     await load.stop();

@@ -90,7 +90,7 @@ onEngines((engine) => {
     const headers = { accept: 'text/csv' };
     const csv = await api.send('GET', `${PATH}/${id}/entries?${query}`, { headers });
     const [, ...lines] = (csv.body as string).trimEnd().split('\r\n');
-    const instants = lines.map((row) => Date.parse(row.split(',').at(-1)!) - T0);
+    const instants = lines.map((row) => Date.parse(row.split(',').at(-2)!) - T0);
     expect(instants).toEqual(expected(1, 9));
   });
 
@@ -127,7 +127,7 @@ onEngines((engine) => {
     expect(balances).toEqual(['6', '5', '998', '5', '5', '5', '5']);
   });
 
-  test('where there never was a grant, none is looked for', async () => {
+  test('where there never was a grant, one statement finds none', async () => {
     const sent: string[] = [];
     const { reader } = database.engine;
     const noting: Engine = {
@@ -145,9 +145,10 @@ onEngines((engine) => {
     const accountId = parseId('account', id)!;
     const page = { limit: 10, after: undefined, before: undefined };
     const { items } = await ledger.entries(server.store, accountId, page);
+    sent.length = 0;
     expect(await ledger.funds.pendingAfter(server.store, accountId, items)).toEqual(
       items.map(() => 0n),
     );
-    expect(sent.filter((text) => text.includes('tallystick.grants'))).toEqual([]);
+    expect(sent).toHaveLength(1);
   });
 });
