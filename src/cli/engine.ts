@@ -1,4 +1,3 @@
-import { openPglite } from '../embedded/pglite.js';
 import {
   type Engine,
   openPostgres,
@@ -6,6 +5,7 @@ import {
   SetupError,
   schemaFault,
 } from '../ledger/index.js';
+import { openPglite } from '../pglite/pglite.js';
 import type { Settings } from './settings.js';
 
 /** Opens PostgreSQL where a URL is set, and embedded PGlite otherwise. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CREEM_EVENTS, OWN_EVENTS } from '../core/events.js';
+import { CREEM_EVENTS, OWN_EVENTS } from '../core/events/names.js';
 import {
   exactInstant,
   isStorable,

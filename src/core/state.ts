@@ -1,5 +1,5 @@
 import type { Refusal } from './errors.js';
-import type { Beginning } from './funds.js';
+import type { Beginning } from './funds/funds.js';
 import type { Uuid } from './id.js';
 import {
   type Account,

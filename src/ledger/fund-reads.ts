@@ -1,12 +1,13 @@
-import { holdAt, settled } from '../core/due.js';
-import { availableOf, type Position } from '../core/funds.js';
+import { holdAt, settled } from '../core/funds/due.js';
+import { availableOf, type Position } from '../core/funds/funds.js';
+import { positionOf } from '../core/funds/position.js';
+import { pendingAfter } from '../core/funds/to-come.js';
 import type { Uuid } from '../core/id.js';
+import { checkCursors, found, NO_ACCOUNT, NO_HOLD } from '../core/lookup.js';
 import type { Account, Grant, Hold, Store, Void } from '../core/model.js';
-import { positionOf } from '../core/position.js';
 import { hasParts } from '../core/state.js';
-import { pendingAfter } from '../core/to-come.js';
-import type { Db } from '../store/db.js';
-import { type HistoryEntry, type Listed, type Page, readAccount } from '../store/read.js';
+import type { Db } from '../store/engine/db.js';
+import { type HistoryEntry, type Listed, type Page, readAccount } from '../store/read/accounts.js';
 import {
   type ListedAt,
   listGrants,
@@ -15,9 +16,8 @@ import {
   readHold,
   readToCome,
   readVoids,
-} from '../store/read-funds.js';
-import { readBasis, readBasisAt } from '../store/read-position.js';
-import { checkCursors, found, NO_ACCOUNT, NO_HOLD } from './lookup.js';
+} from '../store/read/funds.js';
+import { readBasis, readBasisAt } from '../store/read/position.js';
 
 /**
  * Reads of what an account's balance is made of.

@@ -1,10 +1,10 @@
 import type { Command } from '../core/command.js';
 import { RefusalError, refuse } from '../core/errors.js';
 import type { Uuid } from '../core/id.js';
+import { checkCursors, found, invalidCursor, NO_ACCOUNT, NO_TRANSACTION } from '../core/lookup.js';
 import { type Account, CLOCK_MAX, type Store, type Transaction } from '../core/model.js';
-import { advanceClock, readClockOf, setClock } from '../store/clock.js';
-import type { Db, Engine } from '../store/db.js';
-import { probeWrite } from '../store/probe.js';
+import type { Db, Engine } from '../store/engine/db.js';
+import { probeWrite } from '../store/engine/probe.js';
 import {
   type AccountFilter,
   type EntryFilter,
@@ -17,13 +17,11 @@ import {
   type Page,
   readAccount,
   readTransaction,
-} from '../store/read.js';
-import { AddressGuard } from './address.js';
-import { Batcher } from './batcher.js';
-import { FundReads } from './fund-reads.js';
-import { checkCursors, found, invalidCursor, NO_ACCOUNT, NO_TRANSACTION } from './lookup.js';
-import type { Outcome } from './outcome.js';
-import { ReadShares } from './read-shares.js';
+} from '../store/read/accounts.js';
+import { advanceClock, readClockOf, setClock } from '../store/read/clock.js';
+import { AddressGuard } from '../webhooks/delivery/address.js';
+import { SecretKeys } from '../webhooks/secrets.js';
+import { Webhooks } from '../webhooks/webhooks.js';
 import {
   creditCommand,
   debitCommand,
@@ -34,11 +32,13 @@ import {
   postCommand,
   reverseCommand,
   type Terms,
-} from './requests.js';
-import { SecretKeys } from './secrets.js';
+} from './commands.js';
+import { FundReads } from './fund-reads.js';
+import { ReadShares } from './read-shares.js';
 import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
-import { Webhooks } from './webhooks.js';
-import type { WriteHealthLog } from './write-health.js';
+import { Batcher } from './write/batcher.js';
+import type { Outcome } from './write/outcome.js';
+import type { WriteHealthLog } from './write/write-health.js';
 
 export type {
   AccountFilter,
@@ -47,7 +47,7 @@ export type {
   Listed,
   NotedFilter,
   Page,
-} from '../store/read.js';
+} from '../store/read/accounts.js';
 
 export interface EntryPlace {
   readonly transactionId: Uuid;

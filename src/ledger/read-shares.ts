@@ -1,6 +1,6 @@
 import { RefusalError, refuse } from '../core/errors.js';
-import type { Db, Result } from '../store/db.js';
-import { READERS_MAX } from '../store/postgres.js';
+import type { Db, Result } from '../store/engine/db.js';
+import { READERS_MAX } from '../store/engine/postgres.js';
 
 /** How many statements of one store are read at once, so that there is room for the others. */
 export const STORE_READS_MAX = READERS_MAX - 2;

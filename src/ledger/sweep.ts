@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Uuid } from '../core/id.js';
 import type { Store, Transaction } from '../core/model.js';
-import { findDueAccounts, readClockOf } from '../store/clock.js';
-import { listStores } from '../store/directory.js';
+import { findDueAccounts, readClockOf } from '../store/read/clock.js';
+import { listStores } from '../store/read/directory.js';
 import type { Ledger } from './ledger.js';
-import { SETTLED_MAX } from './load-funds.js';
-import type { Outcome } from './outcome.js';
+import { SETTLED_MAX } from './write/load-funds.js';
+import type { Outcome } from './write/outcome.js';
 
 /**
  * Carries out what falls due while nobody asks: holds and grants that end, and the announcement

@@ -1,18 +1,18 @@
 import { OPERATIONS, type Operation, type OperationName } from '../contract/operations.js';
 import { type Refusal, RefusalError, refuse } from '../core/errors.js';
 import { type Access, isLost, isUnavailable, KeyRing, type Ledger } from '../ledger/index.js';
-import type { Answer, Incoming } from './exchange.js';
-import { Exports } from './exports.js';
 import { FailureLog } from './failure-log.js';
-import { fetchHandler } from './fetch.js';
-import { type Call, HANDLERS, type Reply } from './handlers.js';
-import { check, readJson, readQuery } from './input.js';
+import { type Call, HANDLERS, type Reply } from './handlers/handlers.js';
+import { check, readJson, readQuery } from './handlers/input.js';
+import type { Answer, Incoming } from './http/exchange.js';
+import { fetchHandler } from './http/fetch.js';
+import { requestIdOf } from './http/request-id.js';
 import { Metrics } from './metrics.js';
+import { Exports } from './present/exports.js';
+import { problem } from './present/problem.js';
+import { fieldsOf, named } from './present/wire-refusal.js';
 import { type Probes, probeRoutes } from './probes.js';
-import { problem } from './problem.js';
-import { requestIdOf } from './request-id.js';
 import { type Route, Router } from './router.js';
-import { fieldsOf, named } from './wire-refusal.js';
 
 export interface Log {
   debug(fields: object, message: string): void;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Ledger, pendingMigrations, schemaFault, within } from '../ledger/index.js';
-import type { Answer } from './exchange.js';
+import type { Answer } from './http/exchange.js';
 import type { Metrics } from './metrics.js';
 import { referencePage } from './reference.js';
 import type { Route } from './router.js';

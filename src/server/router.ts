@@ -1,5 +1,5 @@
 import { RegExpRouter } from 'hono/router/reg-exp-router';
-import type { Answer, Incoming } from './exchange.js';
+import type { Answer, Incoming } from './http/exchange.js';
 
 export interface Route {
   readonly method: 'get' | 'post' | 'patch' | 'delete';

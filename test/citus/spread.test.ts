@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { apply } from '../../src/store/migrate.js';
-import { openPostgres } from '../../src/store/postgres.js';
-import { APPEND_ONLY } from '../../src/store/tables.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
+import { apply } from '../../src/store/schema/migrate.js';
+import { APPEND_ONLY } from '../../src/store/schema/tables.js';
 import { run, type ServerProcess, startServer } from '../e2e/harness.js';
 import { createOnMachines, dropSpread, machinesByStore } from '../harness/citus.js';
 import { onServer } from '../harness/database.js';

@@ -1,6 +1,6 @@
 import { inject } from 'vitest';
 import { ensureKey, generateKey } from '../../src/ledger/index.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
 import { Api, Load } from '../e2e/api.js';
 import { run } from '../e2e/harness.js';
 import { randomFrom } from '../harness/seed.js';

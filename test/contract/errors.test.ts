@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OPERATIONS, type OperationName } from '../../src/contract/operations.js';
 import type { ErrorCode } from '../../src/core/errors.js';
-import { OPEN_GRANTS_MAX } from '../../src/core/funds.js';
+import { OPEN_GRANTS_MAX } from '../../src/core/funds/funds.js';
 import { formatId, parseId } from '../../src/core/id.js';
-import { newId } from '../../src/ledger/ids.js';
 import { SCOPES } from '../../src/ledger/index.js';
+import { newId } from '../../src/store/ids.js';
 import {
   Api,
   CREDIT_OPERATIONS,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OPERATIONS, type OperationName } from '../../src/contract/operations.js';
 import { formatId } from '../../src/core/id.js';
-import { newId } from '../../src/ledger/ids.js';
-import type { Engine } from '../../src/store/db.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { newId } from '../../src/store/ids.js';
 import {
   type Answer,
   Api,

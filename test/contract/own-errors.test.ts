@@ -3,11 +3,11 @@ import { FUNDS_OPERATIONS } from '../../src/contract/funds-operations.js';
 import { OPERATIONS } from '../../src/contract/operations.js';
 import { WEBHOOK_OPERATIONS } from '../../src/contract/webhook-operations.js';
 import { type ErrorCode, errorRow } from '../../src/core/errors.js';
-import { OPEN_GRANTS_MAX, OPEN_HOLDS_MAX } from '../../src/core/funds.js';
+import { OPEN_GRANTS_MAX, OPEN_HOLDS_MAX } from '../../src/core/funds/funds.js';
 import { formatId, parseId } from '../../src/core/id.js';
-import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey } from '../../src/ledger/index.js';
-import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
+import { newId } from '../../src/store/ids.js';
+import { ENDPOINTS_MAX } from '../../src/webhooks/refusals.js';
 import {
   Api,
   expectProblem,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { captureCommand, debitCommand, postCommand } from '../../src/ledger/commands.js';
 import { Ledger, parseId } from '../../src/ledger/index.js';
-import { captureCommand, debitCommand, postCommand } from '../../src/ledger/requests.js';
 import { Api, expectProblem, expectStatus, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -11,7 +11,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errorEnvelope } from '../../src/contract/schema.js';
 import { refuse } from '../../src/core/errors.js';
-import { problem } from '../../src/server/problem.js';
+import { problem } from '../../src/server/present/problem.js';
 import { uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

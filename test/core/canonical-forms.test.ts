@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalForm, formerForm } from '../../src/core/command.js';
 import type { Metadata } from '../../src/core/model.js';
-import { fingerprint } from '../../src/ledger/fingerprint.js';
 import {
   captureCommand,
   creditCommand,
@@ -10,7 +9,8 @@ import {
   openCommand,
   postCommand,
   reverseCommand,
-} from '../../src/ledger/requests.js';
+} from '../../src/ledger/commands.js';
+import { fingerprint } from '../../src/ledger/fingerprint.js';
 
 /**
  * Canonical forms are for ever, for their hashes are stored. Not one of these lines may ever be

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AMOUNT_MAX } from '../../src/core/amount.js';
 import type { OpenCommand, ReverseCommand, StatusCommand } from '../../src/core/command.js';
-import { decide } from '../../src/core/decide.js';
+import { decide } from '../../src/core/decide/decide.js';
 import { formatId } from '../../src/core/id.js';
 import { type KeyHolder, nameOwnerKey } from '../../src/core/state.js';
 import {

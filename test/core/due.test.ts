@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Agenda } from '../../src/core/agenda.js';
-import { Due, grantStatus, holdAt, settled } from '../../src/core/due.js';
-import { positionOf } from '../../src/core/position.js';
+import { Agenda } from '../../src/core/funds/agenda.js';
+import { Due, grantStatus, holdAt, settled } from '../../src/core/funds/due.js';
+import { positionOf } from '../../src/core/funds/position.js';
 import { seedOf } from '../harness/seed.js';
 import { ids } from './world.js';
 import { funds, grant, hold } from './world-funds.js';

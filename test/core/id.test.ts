@@ -9,7 +9,7 @@ import {
   parseId,
   uuidV7,
 } from '../../src/core/id.js';
-import { newId } from '../../src/ledger/ids.js';
+import { newId } from '../../src/store/ids.js';
 
 const KINDS = Object.keys(ID_PREFIXES) as IdKind[];
 const ZERO = '00000000-0000-0000-0000-000000000000';

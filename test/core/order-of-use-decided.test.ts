@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { sumOf } from '../../src/core/funds.js';
+import { sumOf } from '../../src/core/funds/funds.js';
+import { usableParts } from '../../src/core/funds/position.js';
 import type { Grant } from '../../src/core/model.js';
-import { usableParts } from '../../src/core/position.js';
 import { A, ids } from './world.js';
 import { captureCommand, funds, grant, holdCommand, Life, textOf } from './world-funds.js';
 

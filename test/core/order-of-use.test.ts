@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compareUse, sumOf, takeFrom } from '../../src/core/funds.js';
-import { usableParts } from '../../src/core/position.js';
+import { compareUse, sumOf, takeFrom } from '../../src/core/funds/funds.js';
+import { usableParts } from '../../src/core/funds/position.js';
 import { NOW, TABLES } from './order-of-use.js';
 import { A, ids } from './world.js';
 import { funds, Life, textOf } from './world-funds.js';

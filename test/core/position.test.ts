@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareUse } from '../../src/core/funds.js';
+import { compareUse } from '../../src/core/funds/funds.js';
+import { positionOf } from '../../src/core/funds/position.js';
 import type { Grant, Hold } from '../../src/core/model.js';
-import { positionOf } from '../../src/core/position.js';
 import { A, ids } from './world.js';
 import { funds, grant, hold, Life } from './world-funds.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { pendingAfter } from '../../src/core/to-come.js';
+import { pendingAfter } from '../../src/core/funds/to-come.js';
 
 /** What was still to come after each line, in the order of places where instants are the same. */
 

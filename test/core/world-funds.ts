@@ -5,8 +5,9 @@ import type {
   HoldCommand,
   MoveCommand,
 } from '../../src/core/command.js';
-import type { Funds } from '../../src/core/funds.js';
-import { compareUse, freeOf, type Position, sumOf } from '../../src/core/funds.js';
+import type { Funds } from '../../src/core/funds/funds.js';
+import { compareUse, freeOf, type Position, sumOf } from '../../src/core/funds/funds.js';
+import { positionOf } from '../../src/core/funds/position.js';
 import type { Uuid } from '../../src/core/id.js';
 import {
   type Account,
@@ -16,9 +17,8 @@ import {
   remarksOf,
   type Transaction,
 } from '../../src/core/model.js';
-import { positionOf } from '../../src/core/position.js';
 import type { Decision, KeyHolder } from '../../src/core/state.js';
-import { Batch } from '../../src/ledger/batch.js';
+import { Batch } from '../../src/ledger/write/batch.js';
 import { A, account, ids, STORE } from './world.js';
 
 /** Grants and holds with every field filled in, and an account that lives through time. */

@@ -1,5 +1,5 @@
 import type { MoveCommand, PostCommand } from '../../src/core/command.js';
-import { decide } from '../../src/core/decide.js';
+import { decide } from '../../src/core/decide/decide.js';
 import type { Uuid } from '../../src/core/id.js';
 import {
   type Account,

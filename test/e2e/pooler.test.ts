@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEWEST } from '../../src/store/migrate.js';
+import { NEWEST } from '../../src/store/schema/migrate.js';
 import type { Cluster } from '../harness/cluster.js';
 import { databaseUrl, onServer } from '../harness/database.js';
 import { POSTGRES, type TestDatabase } from '../harness/engines.js';

@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPglite } from '../../src/embedded/pglite.js';
-import { makePrivate } from '../../src/embedded/private.js';
-import { SetupError } from '../../src/store/migrate.js';
+import { openPglite } from '../../src/pglite/pglite.js';
+import { makePrivate } from '../../src/pglite/private.js';
+import { SetupError } from '../../src/store/schema/migrate.js';
 import { until } from '../harness/until.js';
 
 /** An embedded directory is its owner's alone, whatever the umask and whoever made it. */

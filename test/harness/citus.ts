@@ -1,6 +1,6 @@
-import { distribute } from '../../src/store/distribute.js';
-import { migrate } from '../../src/store/migrate.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
+import { distribute } from '../../src/store/schema/distribute.js';
+import { migrate } from '../../src/store/schema/migrate.js';
 import { databaseUrl, onServer } from './database.js';
 
 /**

@@ -1,4 +1,4 @@
-import { type Engine, Lane } from '../../src/store/db.js';
+import { type Engine, Lane } from '../../src/store/engine/db.js';
 
 /** An engine whose work all happens in one transaction, with the damage done in it, and undone. */
 export function damaged(engine: Engine, statements: readonly string[]): Engine {

@@ -1,6 +1,6 @@
 import { describe, inject } from 'vitest';
-import type { Engine } from '../../src/store/db.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
 import { createSpread, dropSpread } from './citus.js';
 import { databaseUrl, onServer } from './database.js';
 import { suiteMode } from './pgbouncer.js';

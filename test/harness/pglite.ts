@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { inject } from 'vitest';
-import { engineOver } from '../../src/embedded/pglite.js';
-import type { Engine } from '../../src/store/db.js';
-import { migrate } from '../../src/store/migrate.js';
+import { engineOver } from '../../src/pglite/pglite.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { migrate } from '../../src/store/schema/migrate.js';
 import { removeWithUs } from './leash.js';
 
 /**

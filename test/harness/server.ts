@@ -1,6 +1,6 @@
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
 import { createApp, type Listening, type Log, listen } from '../../src/server/index.js';
-import type { Engine } from '../../src/store/db.js';
+import type { Engine } from '../../src/store/engine/db.js';
 
 /** A server on a real socket, with a key that may do everything. */
 export interface TestServer {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
-import { migrate } from '../../src/store/migrate.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
+import { migrate } from '../../src/store/schema/migrate.js';
 import { isCoordinator } from './citus.js';
 import { type Cluster, findBinaries, startCluster } from './cluster.js';
 import { databaseUrl, onServer } from './database.js';

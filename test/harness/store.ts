@@ -1,5 +1,5 @@
 import { ensureKey, generateKey, KeyRing, type Store } from '../../src/ledger/index.js';
-import type { Engine } from '../../src/store/db.js';
+import type { Engine } from '../../src/store/engine/db.js';
 
 /** The default test store of a database, for tests that work on the ledger without a server. */
 export async function createStore({ reader }: Engine): Promise<Store> {

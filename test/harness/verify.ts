@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Db } from '../../src/store/db.js';
+import type { Db } from '../../src/store/engine/db.js';
 
 /** What must be true of any ledger, asked of the tables themselves; each row is a fault. */
 const FAULTS: Record<string, string> = {

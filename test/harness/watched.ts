@@ -1,4 +1,4 @@
-import { type Db, type Engine, Lane } from '../../src/store/db.js';
+import { type Db, type Engine, Lane } from '../../src/store/engine/db.js';
 
 /** The same engine, noting the text of every statement that is sent on its lanes. */
 export function watched({ onLane, ...rest }: Engine, sent: string[]): Engine {

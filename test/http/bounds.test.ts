@@ -1,9 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Exports } from '../../src/server/exports.js';
-import { fetchHandler } from '../../src/server/fetch.js';
-import type { Limits } from '../../src/server/limits.js';
-import type { Listening } from '../../src/server/node.js';
+import { fetchHandler } from '../../src/server/http/fetch.js';
+import type { Limits } from '../../src/server/http/limits.js';
+import type { Listening } from '../../src/server/http/node.js';
+import { Exports } from '../../src/server/present/exports.js';
 import { until } from '../harness/until.js';
 import { ask, expectEnvelope, Raw, SlowApp } from './raw.js';
 

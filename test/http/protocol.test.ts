@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Limits } from '../../src/server/limits.js';
-import type { Listening } from '../../src/server/node.js';
+import type { Limits } from '../../src/server/http/limits.js';
+import type { Listening } from '../../src/server/http/node.js';
 import { until } from '../harness/until.js';
 import { ask, expectEnvelope, Raw, SlowApp } from './raw.js';
 

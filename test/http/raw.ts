@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'vitest';
 import { type ErrorBody, errorEnvelope } from '../../src/contract/schema.js';
-import type { Answer, Incoming } from '../../src/server/exchange.js';
-import type { Limits } from '../../src/server/limits.js';
-import { type Listening, listen } from '../../src/server/node.js';
+import type { Answer, Incoming } from '../../src/server/http/exchange.js';
+import type { Limits } from '../../src/server/http/limits.js';
+import { type Listening, listen } from '../../src/server/http/node.js';
 
 /** Sockets that send what no client would, and an app that answers when it is told to. */
 

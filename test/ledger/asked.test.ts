@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import { holdCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { holdCommand } from '../../src/ledger/requests.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngine, PGLITE, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/core/command.js';
 import type { Store } from '../../src/core/model.js';
-import { Batcher, STORE_QUEUE_MAX } from '../../src/ledger/batcher.js';
-import { UncertainError } from '../../src/ledger/commit.js';
-import { newId } from '../../src/ledger/ids.js';
-import { creditCommand, extendCommand } from '../../src/ledger/requests.js';
-import { BATCH_MAX } from '../../src/ledger/store-queue.js';
-import type { Engine } from '../../src/store/db.js';
+import { creditCommand, extendCommand } from '../../src/ledger/commands.js';
+import { Batcher, STORE_QUEUE_MAX } from '../../src/ledger/write/batcher.js';
+import { UncertainError } from '../../src/ledger/write/commit.js';
+import { BATCH_MAX } from '../../src/ledger/write/store-queue.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { newId } from '../../src/store/ids.js';
 
 /** What becomes of commands where the database fails in a given way, without a database. */
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import { extendCommand, holdCommand, type Terms } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { extendCommand, holdCommand, type Terms } from '../../src/ledger/requests.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 import { interrupted } from '../harness/watched.js';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cautionsOf } from '../../src/ledger/index.js';
-import { listMigrations } from '../../src/store/migrate.js';
+import { listMigrations } from '../../src/store/schema/migrate.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /** A migration that stops work for long in a large database says so in its first line. */

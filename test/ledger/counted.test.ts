@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import { captureCommand, holdCommand } from '../../src/ledger/commands.js';
 import { Ledger, verifyLedger } from '../../src/ledger/index.js';
-import { captureCommand, holdCommand } from '../../src/ledger/requests.js';
-import { listMigrations, splitStatements } from '../../src/store/migrate.js';
+import { newId } from '../../src/store/ids.js';
+import { listMigrations, splitStatements } from '../../src/store/schema/migrate.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 

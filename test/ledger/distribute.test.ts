@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { checkDistribution } from '../../src/cli/doctor.js';
 import { SetupError } from '../../src/ledger/index.js';
-import { type Db, type Engine, laneOver } from '../../src/store/db.js';
-import { distribute } from '../../src/store/distribute.js';
-import { openPostgres } from '../../src/store/postgres.js';
-import { isLost } from '../../src/store/sqlstate.js';
-import { LEDGER_TABLES } from '../../src/store/tables.js';
+import { type Db, type Engine, laneOver } from '../../src/store/engine/db.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
+import { isLost } from '../../src/store/engine/sqlstate.js';
+import { distribute } from '../../src/store/schema/distribute.js';
+import { LEDGER_TABLES } from '../../src/store/schema/tables.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 
 /** What can be said of Citus without it; the rest is in `test/citus`. */

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { grantStatus, holdAt, settled } from '../../src/core/due.js';
+import { grantStatus, holdAt, settled } from '../../src/core/funds/due.js';
 import type { Grant } from '../../src/core/model.js';
-import { newId } from '../../src/ledger/ids.js';
+import { holdCommand, type Terms } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { holdCommand, type Terms } from '../../src/ledger/requests.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
-import * as ended from '../../src/store/ended.js';
-import { GRANTS, HOLDS } from '../../src/store/rows.js';
+import { newId } from '../../src/store/ids.js';
+import * as ended from '../../src/store/rows/ended.js';
+import { GRANTS, HOLDS } from '../../src/store/rows/rows.js';
 import { account } from '../core/world.js';
 import { onEngine, PGLITE, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';

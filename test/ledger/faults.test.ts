@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Db } from '../../src/store/db.js';
-import { apply } from '../../src/store/migrate.js';
+import type { Db } from '../../src/store/engine/db.js';
+import { apply } from '../../src/store/schema/migrate.js';
 import { Api, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

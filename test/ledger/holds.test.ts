@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import { captureCommand, holdCommand, releaseCommand } from '../../src/ledger/commands.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
-import type { Outcome } from '../../src/ledger/outcome.js';
-import { captureCommand, holdCommand, releaseCommand } from '../../src/ledger/requests.js';
+import type { Outcome } from '../../src/ledger/write/outcome.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngine, onEngines, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { expectSound } from '../harness/verify.js';
 

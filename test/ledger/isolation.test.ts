@@ -6,9 +6,9 @@ import {
   pendingMigrations,
   schemaFault,
 } from '../../src/ledger/index.js';
-import { type Engine, Lane } from '../../src/store/db.js';
-import { apply, listMigrations } from '../../src/store/migrate.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import { type Engine, Lane } from '../../src/store/engine/db.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
+import { apply, listMigrations } from '../../src/store/schema/migrate.js';
 import { Api, expectStatus, uniqueName } from '../harness/api.js';
 import { type Isolation, onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureKey } from '../../src/access/keys.js';
 import type { Uuid } from '../../src/core/id.js';
 import { generateKey, KeyRing, revokeKey } from '../../src/ledger/index.js';
-import { ensureKey } from '../../src/ledger/keys.js';
 import { onEngine, PGLITE, type TestDatabase } from '../harness/engines.js';
 import { ownClock } from '../harness/own-clock.js';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Engine, Lane } from '../../src/store/db.js';
-import { probeWrite } from '../../src/store/probe.js';
+import type { Engine, Lane } from '../../src/store/engine/db.js';
+import { probeWrite } from '../../src/store/engine/probe.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 
 /** In which state a lane is lent to the next after work that failed, and how it is probed. */

@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parseId } from '../../src/core/id.js';
-import { ANSWER_MS_MAX } from '../../src/ledger/batcher.js';
 import { sweepStore } from '../../src/ledger/index.js';
-import { awaitAccounts } from '../../src/store/lock.js';
+import { ANSWER_MS_MAX } from '../../src/ledger/write/batcher.js';
+import { awaitAccounts } from '../../src/store/write/lock.js';
 import { Api, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -18,8 +18,8 @@ import {
   schemaFault,
   verifyLedger,
 } from '../../src/ledger/index.js';
-import { NEWEST } from '../../src/store/migrate.js';
-import { MOVED_TABLES } from '../../src/store/move.js';
+import { NEWEST } from '../../src/store/schema/migrate.js';
+import { MOVED_TABLES } from '../../src/store/schema/move.js';
 import { Api, expectStatus, expectTransaction } from '../harness/api.js';
 import {
   onEngine,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Posting } from '../../src/core/model.js';
-import { newId } from '../../src/ledger/ids.js';
+import { postCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
-import { postCommand } from '../../src/ledger/requests.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 

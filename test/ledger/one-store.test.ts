@@ -7,8 +7,8 @@ import {
   readDeliverySettings,
   sweepStore,
 } from '../../src/ledger/index.js';
-import { sweepDeliveries } from '../../src/ledger/retention.js';
-import { STORE_TABLES } from '../../src/store/tables.js';
+import { STORE_TABLES } from '../../src/store/schema/tables.js';
+import { sweepDeliveries } from '../../src/webhooks/delivery/retention.js';
 import { Api, expectStatus, type Sent } from '../harness/api.js';
 import { PGLITE, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { QUEUE_MAX, STORE_QUEUE_MAX } from '../../src/ledger/batcher.js';
-import { newId } from '../../src/ledger/ids.js';
 import { KeyRing } from '../../src/ledger/index.js';
-import type { Engine } from '../../src/store/db.js';
+import { QUEUE_MAX, STORE_QUEUE_MAX } from '../../src/ledger/write/batcher.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { newId } from '../../src/store/ids.js';
 import { Api, expectProblem, expectTransaction } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Uuid } from '../../src/core/id.js';
-import { newId } from '../../src/ledger/ids.js';
+import { creditCommand, debitCommand, postCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { creditCommand, debitCommand, postCommand } from '../../src/ledger/requests.js';
-import { BATCH_MAX, partitionOf } from '../../src/ledger/store-queue.js';
+import { BATCH_MAX, partitionOf } from '../../src/ledger/write/store-queue.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import { creditCommand, holdCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
-import { SETTLED_MAX } from '../../src/ledger/load-funds.js';
-import { creditCommand, holdCommand } from '../../src/ledger/requests.js';
+import { SETTLED_MAX } from '../../src/ledger/write/load-funds.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 import { expectSound } from '../harness/verify.js';

@@ -1,11 +1,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
 import { Ledger, verifyLedger } from '../../src/ledger/index.js';
-import type { Db, Engine } from '../../src/store/db.js';
-import { openPostgres } from '../../src/store/postgres.js';
-import { prepared } from '../../src/store/prepared.js';
-import type { PoolerMode } from '../../src/store/settings.js';
+import type { Db, Engine } from '../../src/store/engine/db.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
+import { prepared } from '../../src/store/engine/prepared.js';
+import type { PoolerMode } from '../../src/store/engine/settings.js';
+import { newId } from '../../src/store/ids.js';
 import type { Cluster } from '../harness/cluster.js';
 import { onServer } from '../harness/database.js';
 import { POSTGRES, type TestDatabase } from '../harness/engines.js';
@@ -228,7 +228,7 @@ describe.skipIf(!possible)(`a pooler in transaction mode taken for none${reason}
 test('a name stands for one statement, in whatever order a program came to its statements', async () => {
   const { name } = prepared('select 1', [], true);
   vi.resetModules();
-  const later = await import('../../src/store/prepared.js');
+  const later = await import('../../src/store/engine/prepared.js');
   expect(later.prepared('select 2', [], true).name).not.toBe(name);
   expect(later.prepared('select 1', [], true).name).toBe(name);
 });

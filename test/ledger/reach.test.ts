@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Beginning, compareUse, freeOf } from '../../src/core/funds.js';
+import { type Beginning, compareUse, freeOf } from '../../src/core/funds/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import type { Grant } from '../../src/core/model.js';
-import { newId } from '../../src/ledger/ids.js';
+import { debitCommand, holdCommand, voidCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { debitCommand, holdCommand, voidCommand } from '../../src/ledger/requests.js';
-import { findGrants, findPending, type Reach, toGrants, toPending } from '../../src/store/reach.js';
-import { GRANTS } from '../../src/store/rows.js';
+import { newId } from '../../src/store/ids.js';
+import { GRANTS } from '../../src/store/rows/rows.js';
+import {
+  findGrants,
+  findPending,
+  type Reach,
+  toGrants,
+  toPending,
+} from '../../src/store/write/reach.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
 import { createStore } from '../harness/store.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Column } from '../../src/store/columns.js';
-import type { Db } from '../../src/store/db.js';
-import * as rows from '../../src/store/rows.js';
-import { Table } from '../../src/store/table.js';
+import type { Db } from '../../src/store/engine/db.js';
+import type { Column } from '../../src/store/rows/columns.js';
+import * as rows from '../../src/store/rows/rows.js';
+import { Table } from '../../src/store/rows/table.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /**

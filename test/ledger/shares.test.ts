@@ -6,8 +6,8 @@ import {
   ReadShares,
   STORE_READS_MAX,
 } from '../../src/ledger/read-shares.js';
-import type { Db, Engine, Result } from '../../src/store/db.js';
-import { READERS_MAX } from '../../src/store/postgres.js';
+import type { Db, Engine, Result } from '../../src/store/engine/db.js';
+import { READERS_MAX } from '../../src/store/engine/postgres.js';
 import { Api, expectStatus, uniqueName } from '../harness/api.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ANSWER_MS_MAX } from '../../src/ledger/batcher.js';
-import type { Engine } from '../../src/store/db.js';
-import { openPostgres } from '../../src/store/postgres.js';
+import { ANSWER_MS_MAX } from '../../src/ledger/write/batcher.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { openPostgres } from '../../src/store/engine/postgres.js';
 import { Api, expectProblem, expectTransaction, uniqueName } from '../harness/api.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

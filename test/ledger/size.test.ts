@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Command } from '../../src/core/command.js';
-import { newId } from '../../src/ledger/ids.js';
-import { Ledger, type Store } from '../../src/ledger/index.js';
 import {
   captureCommand,
   creditCommand,
@@ -10,8 +8,10 @@ import {
   postCommand,
   releaseCommand,
   reverseCommand,
-} from '../../src/ledger/requests.js';
-import { findDueAccounts } from '../../src/store/clock.js';
+} from '../../src/ledger/commands.js';
+import { Ledger, type Store } from '../../src/ledger/index.js';
+import { newId } from '../../src/store/ids.js';
+import { findDueAccounts } from '../../src/store/read/clock.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 

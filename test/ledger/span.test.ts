@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseId } from '../../src/core/id.js';
 import { Ledger } from '../../src/ledger/index.js';
-import type { Engine } from '../../src/store/db.js';
+import type { Engine } from '../../src/store/engine/db.js';
 import { Api, expectStatus, expectTransaction } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

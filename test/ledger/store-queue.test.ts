@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Command } from '../../src/core/command.js';
 import type { Store } from '../../src/core/model.js';
-import { newId } from '../../src/ledger/ids.js';
-import { Pending } from '../../src/ledger/pending.js';
-import { BATCH_MAX, StoreQueue, type Taken } from '../../src/ledger/store-queue.js';
+import { Pending } from '../../src/ledger/write/pending.js';
+import { BATCH_MAX, StoreQueue, type Taken } from '../../src/ledger/write/store-queue.js';
+import { newId } from '../../src/store/ids.js';
 
 /** In which order what waits for a store is taken, without any database. */
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { holdCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store, Sweeper, sweepStore, verifyLedger } from '../../src/ledger/index.js';
-import { holdCommand } from '../../src/ledger/requests.js';
-import { findDueAccounts } from '../../src/store/clock.js';
+import { findDueAccounts } from '../../src/store/read/clock.js';
 import { uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { startServer, type TestServer } from '../harness/server.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import type { Terms } from '../../src/ledger/commands.js';
+import { captureCommand, holdCommand, voidCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
-import type { Terms } from '../../src/ledger/requests.js';
-import { captureCommand, holdCommand, voidCommand } from '../../src/ledger/requests.js';
+import { newId } from '../../src/store/ids.js';
 import { damaged } from '../harness/damage.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
+import { holdCommand, releaseCommand, voidCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { holdCommand, releaseCommand, voidCommand } from '../../src/ledger/requests.js';
-import { readVoids } from '../../src/store/read-funds.js';
+import { newId } from '../../src/store/ids.js';
+import { readVoids } from '../../src/store/read/funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 

@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import type { Command } from '../../src/core/command.js';
 import { refuse } from '../../src/core/errors.js';
 import type { Store } from '../../src/core/model.js';
-import type { SetAside } from '../../src/ledger/batch-runner.js';
-import { newId } from '../../src/ledger/ids.js';
-import { Pending } from '../../src/ledger/pending.js';
-import { WaitingLine } from '../../src/ledger/waiting-line.js';
+import type { SetAside } from '../../src/ledger/write/batch-runner.js';
+import { Pending } from '../../src/ledger/write/pending.js';
+import { WaitingLine } from '../../src/ledger/write/waiting-line.js';
+import { newId } from '../../src/store/ids.js';
 
 /** In which order those are tried again that wait for locked accounts. */
 

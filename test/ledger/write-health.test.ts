@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { WriteHealth } from '../../src/ledger/write-health.js';
+import { WriteHealth } from '../../src/ledger/write/write-health.js';
 import { ownClock } from '../harness/own-clock.js';
 
 /** When people are told that writes fail; the time is the test's own. */

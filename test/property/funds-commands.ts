@@ -1,5 +1,4 @@
 import type { Command } from '../../src/core/command.js';
-import { newId } from '../../src/ledger/ids.js';
 import {
   captureCommand,
   creditCommand,
@@ -10,7 +9,8 @@ import {
   releaseCommand,
   reverseCommand,
   voidCommand,
-} from '../../src/ledger/requests.js';
+} from '../../src/ledger/commands.js';
+import { newId } from '../../src/store/ids.js';
 import { type FundsModel, net, type Step } from './funds-model.js';
 
 interface Names {

@@ -8,9 +8,9 @@ import {
   type Store,
   verifyLedger,
 } from '../../src/ledger/index.js';
-import type { Outcome } from '../../src/ledger/outcome.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
-import { readGrant, readVoids } from '../../src/store/read-funds.js';
+import type { Outcome } from '../../src/ledger/write/outcome.js';
+import { readGrant, readVoids } from '../../src/store/read/funds.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { seedOf } from '../harness/seed.js';
 import { WAIT_MS_MAX } from '../harness/until.js';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AMOUNT_MAX } from '../../src/core/amount.js';
-import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
-import type { Outcome } from '../../src/ledger/outcome.js';
+import type { Outcome } from '../../src/ledger/write/outcome.js';
+import { newId } from '../../src/store/ids.js';
 import {
   type DatabaseOptions,
   onEngine,

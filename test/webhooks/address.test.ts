@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { AddressGuard, addressFault, parseAllowList } from '../../src/ledger/address.js';
-import { attempt } from '../../src/ledger/attempt.js';
-import { Connections } from '../../src/ledger/connections.js';
+import { AddressGuard, addressFault, parseAllowList } from '../../src/webhooks/delivery/address.js';
+import { attempt } from '../../src/webhooks/delivery/attempt.js';
+import { Connections } from '../../src/webhooks/delivery/connections.js';
 import { WAIT_MS_MAX } from '../harness/until.js';
 import { startReceiver } from './harness.js';
 

@@ -5,9 +5,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { AddressGuard, parseAllowList } from '../../src/ledger/address.js';
-import { attempt, retryAfterOf } from '../../src/ledger/attempt.js';
-import { Connections } from '../../src/ledger/connections.js';
+import { AddressGuard, parseAllowList } from '../../src/webhooks/delivery/address.js';
+import { attempt, retryAfterOf } from '../../src/webhooks/delivery/attempt.js';
+import { Connections } from '../../src/webhooks/delivery/connections.js';
 import { until, WAIT_MS_MAX } from '../harness/until.js';
 import { type Answer, startReceiver } from './harness.js';
 

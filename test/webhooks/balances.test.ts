@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { OWN_EVENTS } from '../../src/core/events.js';
-import { newId } from '../../src/ledger/ids.js';
+import { OWN_EVENTS } from '../../src/core/events/names.js';
+import { debitCommand, holdCommand, type Terms } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
-import { debitCommand, holdCommand, type Terms } from '../../src/ledger/requests.js';
+import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 import { createStore } from '../harness/store.js';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { CourierQueue } from '../../src/ledger/courier-queue.js';
-import type { DueEvent } from '../../src/store/outbox.js';
+import type { DueEvent } from '../../src/store/webhooks/outbox.js';
+import { CourierQueue } from '../../src/webhooks/delivery/courier-queue.js';
 
 /** In which order one endpoint is sent what it is to be sent. */
 

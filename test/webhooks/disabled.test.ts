@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { AddressGuard } from '../../src/ledger/index.js';
-import { sweepDeliveries } from '../../src/ledger/retention.js';
+import { sweepDeliveries } from '../../src/webhooks/delivery/retention.js';
 import { openMemory } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { EndpointHealth } from '../../src/ledger/endpoint-health.js';
-import { newId } from '../../src/ledger/ids.js';
-import type { Endpoint } from '../../src/store/endpoints.js';
-import type { Attempted } from '../../src/store/outbox.js';
+import { newId } from '../../src/store/ids.js';
+import type { Endpoint } from '../../src/store/webhooks/endpoints.js';
+import type { Attempted } from '../../src/store/webhooks/outbox.js';
+import { EndpointHealth } from '../../src/webhooks/endpoint-health.js';
 
 /** When an endpoint is shown as failing. */
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
-import { Lease } from '../../src/ledger/lease.js';
+import { newId } from '../../src/store/ids.js';
+import { Lease } from '../../src/webhooks/delivery/lease.js';
 import { ownClock } from '../harness/own-clock.js';
 
 /** For how long a server may deliver to an endpoint; the time is the test's own. */

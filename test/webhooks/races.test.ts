@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newId } from '../../src/ledger/ids.js';
 import { ensureKey, Ledger, listStores, type Store } from '../../src/ledger/index.js';
-import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
-import { readDelivery } from '../../src/store/deliveries.js';
-import { giveLease, renewLease, takeLease } from '../../src/store/leases.js';
+import { newId } from '../../src/store/ids.js';
+import { readDelivery } from '../../src/store/webhooks/deliveries.js';
+import { giveLease, renewLease, takeLease } from '../../src/store/webhooks/leases.js';
 import {
   type Attempted,
   addToOutbox,
   readDue,
   settleDue,
   settleFresh,
-} from '../../src/store/outbox.js';
+} from '../../src/store/webhooks/outbox.js';
+import { ENDPOINTS_MAX } from '../../src/webhooks/refusals.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
 
 /** What several do to webhooks at once comes to what one after the other would do. */

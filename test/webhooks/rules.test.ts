@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { CREEM_EVENTS, deriveEvents, type Happening, OWN_EVENTS } from '../../src/core/events.js';
+import { deriveEvents, type Happening } from '../../src/core/events/derive.js';
+import { CREEM_EVENTS, OWN_EVENTS } from '../../src/core/events/names.js';
 import { type Account, remarksOf, type Store, type Transaction } from '../../src/core/model.js';
-import { attemptedOf } from '../../src/ledger/attempted.js';
-import { CourierQueue } from '../../src/ledger/courier-queue.js';
-import { readDeliverySettings } from '../../src/ledger/delivery-settings.js';
-import { newEventId, newId } from '../../src/ledger/ids.js';
-import { BUSY_COMMANDS_PER_S, Pace } from '../../src/ledger/pace.js';
-import type { DueEvent } from '../../src/store/outbox.js';
+import { newEventId, newId } from '../../src/store/ids.js';
+import type { DueEvent } from '../../src/store/webhooks/outbox.js';
+import { attemptedOf } from '../../src/webhooks/delivery/attempted.js';
+import { CourierQueue } from '../../src/webhooks/delivery/courier-queue.js';
+import { BUSY_COMMANDS_PER_S, Pace } from '../../src/webhooks/delivery/pace.js';
+import { readDeliverySettings } from '../../src/webhooks/delivery-settings.js';
 
 const store: Store = {
   id: newId(),

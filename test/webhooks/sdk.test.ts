@@ -3,10 +3,10 @@ import { constructWebhookEvent, constructWebhookEventEntity } from 'creem/webhoo
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseId } from '../../src/core/id.js';
-import { newEventId } from '../../src/ledger/ids.js';
 import { ensureKey } from '../../src/ledger/index.js';
-import { ENDPOINTS_MAX } from '../../src/ledger/webhook-refusals.js';
-import { addToOutbox } from '../../src/store/outbox.js';
+import { newEventId } from '../../src/store/ids.js';
+import { addToOutbox } from '../../src/store/webhooks/outbox.js';
+import { ENDPOINTS_MAX } from '../../src/webhooks/refusals.js';
 import { until } from '../harness/until.js';
 import {
   type Called,

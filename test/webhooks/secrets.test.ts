@@ -18,7 +18,7 @@ import {
   type SecretPlace,
   sealSecret,
   secretKeyId,
-} from '../../src/ledger/secrets.js';
+} from '../../src/webhooks/secrets.js';
 import { openMemory } from '../harness/pglite.js';
 import { until } from '../harness/until.js';
 import { call, type Running, settingsOf, startReceiver, startServer } from './harness.js';

@@ -1,9 +1,9 @@
 import http from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Address, AddressGuard, parseAllowList } from '../../src/ledger/address.js';
-import { attempt } from '../../src/ledger/attempt.js';
-import { Connections } from '../../src/ledger/connections.js';
+import { type Address, AddressGuard, parseAllowList } from '../../src/webhooks/delivery/address.js';
+import { attempt } from '../../src/webhooks/delivery/attempt.js';
+import { Connections } from '../../src/webhooks/delivery/connections.js';
 import { until, WAIT_MS_MAX } from '../harness/until.js';
 
 /** Every attempt settles within its time-out, whatever the other side does or leaves undone. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { STOP_MS_MAX, Stop } from '../../src/cli/stop.js';
-import { Deliverer, STOP_GRACE_MS } from '../../src/ledger/deliver.js';
-import type { Engine } from '../../src/store/db.js';
+import type { Engine } from '../../src/store/engine/db.js';
+import { Deliverer, STOP_GRACE_MS } from '../../src/webhooks/delivery/deliver.js';
 import { settingsOf } from './harness.js';
 
 /** A stop has an upper bound of its own, by a timer that depends on nobody. */
