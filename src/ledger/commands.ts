@@ -11,6 +11,7 @@ import {
   type Prints,
   type ReleaseCommand,
   type ReverseCommand,
+  type StatusCommand,
   type VoidCommand,
 } from '../core/command.js';
 import type { Uuid } from '../core/id.js';
@@ -103,6 +104,10 @@ export function reverseCommand(originalId: Uuid, accountId?: Uuid): ReverseComma
     transactionId: newId(),
     fingerprint: fingerprint(originalId),
   };
+}
+
+export function statusCommand(kind: StatusCommand['kind'], accountId: Uuid): StatusCommand {
+  return { kind, accountId };
 }
 
 export function holdCommand(

@@ -22,17 +22,6 @@ import { advanceClock, readClockOf, setClock } from '../store/read/clock.js';
 import { AddressGuard } from '../webhooks/delivery/address.js';
 import { SecretKeys } from '../webhooks/secrets.js';
 import { Webhooks } from '../webhooks/webhooks.js';
-import {
-  creditCommand,
-  debitCommand,
-  type Movement,
-  type Opening,
-  openCommand,
-  type Posted,
-  postCommand,
-  reverseCommand,
-  type Terms,
-} from './commands.js';
 import { FundReads } from './fund-reads.js';
 import { ReadShares } from './read-shares.js';
 import { ANNOUNCE_AHEAD_MS_DEFAULT } from './sweep.js';
@@ -147,32 +136,6 @@ export class Ledger {
   ): Promise<readonly Outcome[]> {
     this.#commands += commands.length;
     return this.#batcher.submit(store, commands, atomic);
-  }
-
-  open(store: Store, opening: Opening): Promise<Outcome> {
-    return this.execute(store, openCommand(opening));
-  }
-
-  credit(store: Store, movement: Movement & { terms?: Terms | undefined }): Promise<Outcome> {
-    return this.execute(store, creditCommand(movement));
-  }
-
-  debit(store: Store, movement: Movement): Promise<Outcome> {
-    return this.execute(store, debitCommand(movement));
-  }
-
-  /** Posts a transaction over several accounts. */
-  post(store: Store, posted: Posted): Promise<Outcome> {
-    return this.execute(store, postCommand(posted));
-  }
-
-  /** Reverses a whole transaction; where an account is given, it must be one of its accounts. */
-  reverse(store: Store, originalId: Uuid, accountId?: Uuid): Promise<Outcome> {
-    return this.execute(store, reverseCommand(originalId, accountId));
-  }
-
-  setStatus(store: Store, kind: 'freeze' | 'unfreeze' | 'close', accountId: Uuid) {
-    return this.execute(store, { kind, accountId });
   }
 
   async account(store: Store, id: Uuid): Promise<Account> {

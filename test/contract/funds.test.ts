@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/core/errors.js';
+import { debitCommand, openCommand } from '../../src/ledger/commands.js';
 import { ensureKey, generateKey, Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { Api, expectProblem, expectStatus, uniqueName } from '../harness/api.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
@@ -578,21 +579,27 @@ onEngines((engine) => {
   test('an account that uses none of it sends no statement more', async () => {
     const sent: string[] = [];
     const ledger = new Ledger(watched(database.engine, sent));
-    const opened = await ledger.open(server.store, {
-      customerId: uniqueName('cust'),
-      name: 'default',
-      unitLabel: 'credits',
-      initialBalance: 5n,
-    });
+    const opened = await ledger.execute(
+      server.store,
+      openCommand({
+        customerId: uniqueName('cust'),
+        name: 'default',
+        unitLabel: 'credits',
+        initialBalance: 5n,
+      }),
+    );
     if (opened.kind !== 'account') throw new Error('The account was refused.');
     sent.length = 0;
     const key = uniqueName('key');
-    await ledger.debit(server.store, {
-      accountId: opened.account.id,
-      amount: 1n,
-      reference: 'test',
-      key,
-    });
+    await ledger.execute(
+      server.store,
+      debitCommand({
+        accountId: opened.account.id,
+        amount: 1n,
+        reference: 'test',
+        key,
+      }),
+    );
     expect(verbsOf(sent)).toEqual([
       'begin isolation level',
       'select a.* from',

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  creditCommand,
+  debitCommand,
+  openCommand,
+  postCommand,
+  reverseCommand,
+} from '../../src/ledger/commands.js';
+import {
   type Engine,
   ensureKey,
   generateKey,
@@ -139,19 +146,28 @@ function transactionOf(outcome: Outcome) {
 async function fill(ledger: Ledger, store: Store): Promise<void> {
   const open = async (name: string) => {
     const fields = { customerId: 'c', name, unitLabel: 'u', initialBalance: 0n };
-    return accountOf(await ledger.open(store, fields)).id;
+    return accountOf(await ledger.execute(store, openCommand(fields))).id;
   };
   const a = await open('a');
   const b = await open('b');
   await open('empty');
-  await ledger.credit(store, { accountId: a, amount: 100n, reference: 'first', key: 'key 1' });
-  await ledger.debit(store, { accountId: a, amount: 30n, reference: 'second', key: 'key 2' });
+  await ledger.execute(
+    store,
+    creditCommand({ accountId: a, amount: 100n, reference: 'first', key: 'key 1' }),
+  );
+  await ledger.execute(
+    store,
+    debitCommand({ accountId: a, amount: 30n, reference: 'second', key: 'key 2' }),
+  );
   const postings = [
     { accountId: a, amount: -20n },
     { accountId: b, amount: 20n },
   ];
-  const post = await ledger.post(store, { postings, reference: 'third', key: 'key 3' });
-  await ledger.reverse(store, transactionOf(post).id);
+  const post = await ledger.execute(
+    store,
+    postCommand({ postings, reference: 'third', key: 'key 3' }),
+  );
+  await ledger.execute(store, reverseCommand(transactionOf(post).id));
 }
 
 const engines: [string, () => Promise<Engine>][] = [['PGlite', () => openMemory()]];

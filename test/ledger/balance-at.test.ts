@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { holdCommand, type Terms } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+  reverseCommand,
+  type Terms,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
 import { newId } from '../../src/store/ids.js';
@@ -27,14 +34,14 @@ onEngines((engine) => {
   beforeEach(async () => {
     await ledger.setClock(store, T0);
     const fields = { customerId: newId(), name: 'a', unitLabel: 'u', initialBalance: 0n };
-    const opened = await ledger.open(store, fields);
+    const opened = await ledger.execute(store, openCommand(fields));
     if (opened.kind !== 'account') throw new Error(opened.kind);
     accountId = opened.account.id;
   });
 
   const credit = async (amount: bigint, terms?: Terms) => {
     const movement = { accountId, amount, reference: 'r', key: newId(), terms };
-    const outcome = await ledger.credit(store, movement);
+    const outcome = await ledger.execute(store, creditCommand(movement));
     if (outcome.kind !== 'transaction') throw new Error(outcome.kind);
     return outcome.transaction.id;
   };
@@ -58,7 +65,7 @@ onEngines((engine) => {
     await credit(5n);
     const id = await credit(20n, { effectiveAt: T0 + 5 * DAY });
     await ledger.setClock(store, T0 + DAY);
-    expect((await ledger.reverse(store, id)).kind).toBe('transaction');
+    expect((await ledger.execute(store, reverseCommand(id))).kind).toBe('transaction');
     expect(await balanceAt(T0)).toBe(5n);
     expect(await balanceAt(T0 + DAY)).toBe(5n);
   });
@@ -99,7 +106,7 @@ onEngines((engine) => {
     const next = async () => (await ledger.funds.position(store, accountId)).position.expiringNext;
     expect(await next()).toEqual({ amount: 3n, at: T0 + DAY });
     const debit = { accountId, amount: 3n, reference: 'r', key: newId() };
-    expect((await ledger.debit(store, debit)).kind).toBe('transaction');
+    expect((await ledger.execute(store, debitCommand(debit))).kind).toBe('transaction');
     expect(await next()).toEqual({ amount: 15n, at: T0 + 2 * DAY });
     await ledger.setClock(store, T0 + 2 * DAY);
     expect(await next()).toEqual({ amount: 8n, at: T0 + 3 * DAY });

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { extendCommand, holdCommand, type Terms } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  extendCommand,
+  holdCommand,
+  openCommand,
+  type Terms,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
 import { newId } from '../../src/store/ids.js';
@@ -34,18 +41,18 @@ onEngines((engine) => {
   beforeEach(async () => {
     await ledger.setClock(store, T0);
     const fields = { customerId: newId(), name: 'a', unitLabel: 'u', initialBalance: 0n };
-    const opened = await ledger.open(store, fields);
+    const opened = await ledger.execute(store, openCommand(fields));
     if (opened.kind !== 'account') throw new Error(opened.kind);
     accountId = opened.account.id;
   });
 
   const credit = async (amount: bigint, terms?: Terms) => {
     const movement = { accountId, amount, reference: 'r', key: newId(), terms };
-    expect((await ledger.credit(store, movement)).kind).toBe('transaction');
+    expect((await ledger.execute(store, creditCommand(movement))).kind).toBe('transaction');
   };
   const debit = async (amount: bigint) => {
     const movement = { accountId, amount, reference: 'r', key: newId() };
-    expect((await ledger.debit(store, movement)).kind).toBe('transaction');
+    expect((await ledger.execute(store, debitCommand(movement))).kind).toBe('transaction');
   };
   const hold = async (amount: bigint, expiresInMs: number) => {
     const fields = { accountId, amount, reference: 'r', key: newId(), expiresInMs };

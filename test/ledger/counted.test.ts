@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { captureCommand, holdCommand } from '../../src/ledger/commands.js';
+import {
+  captureCommand,
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { listMigrations, splitStatements } from '../../src/store/schema/migrate.js';
@@ -22,15 +28,15 @@ onEngines((engine) => {
     const store = await createStore(ledger.engine);
     for (const initialBalance of [0n, 9n]) {
       const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance };
-      const opened = await ledger.open(store, fields);
+      const opened = await ledger.execute(store, openCommand(fields));
       if (opened.kind !== 'account') throw new Error(opened.kind);
       const of = (amount: bigint) => {
         return { accountId: opened.account.id, amount, reference: 'r', key: newId() };
       };
       for (const priority of [1, 2, 90]) {
-        await ledger.credit(store, { ...of(10n), terms: { priority } });
+        await ledger.execute(store, creditCommand({ ...of(10n), terms: { priority } }));
       }
-      await ledger.debit(store, of(3n));
+      await ledger.execute(store, debitCommand(of(3n)));
       for (const amount of [5n, 9n, 2n]) {
         const held = holdCommand({ ...of(amount), expiresInMs: 60_000 });
         await ledger.execute(store, held);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { grantStatus, holdAt, settled } from '../../src/core/funds/due.js';
 import type { Grant } from '../../src/core/model.js';
-import { holdCommand, type Terms } from '../../src/ledger/commands.js';
+import { creditCommand, holdCommand, openCommand, type Terms } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { sweepStore } from '../../src/ledger/sweep.js';
 import { newId } from '../../src/store/ids.js';
@@ -115,12 +115,12 @@ onEngine(PGLITE, (engine) => {
   test('a read tells the same before and after the end is booked', async () => {
     await ledger.setClock(store, T0);
     const opening = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance: 5n };
-    const opened = await ledger.open(store, opening);
+    const opened = await ledger.execute(store, openCommand(opening));
     if (opened.kind !== 'account') throw new Error(opened.kind);
     const accountId = opened.account.id;
     const fields = () => ({ accountId, reference: 'r', key: newId() });
     const credit = async (amount: bigint, terms: Terms) => {
-      const outcome = await ledger.credit(store, { ...fields(), amount, terms });
+      const outcome = await ledger.execute(store, creditCommand({ ...fields(), amount, terms }));
       expect(outcome.kind).toBe('transaction');
     };
     const hold = async (amount: bigint, days: number) => {

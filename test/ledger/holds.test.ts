@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { captureCommand, holdCommand, releaseCommand } from '../../src/ledger/commands.js';
+import {
+  captureCommand,
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+  releaseCommand,
+} from '../../src/ledger/commands.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
 import type { Outcome } from '../../src/ledger/write/outcome.js';
 import { newId } from '../../src/store/ids.js';
@@ -46,7 +53,7 @@ function races(create: () => Promise<TestDatabase>, ledgerCount: number): void {
 
   async function open(initialBalance: bigint): Promise<string> {
     const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance };
-    const outcome = await ledger().open(store, fields);
+    const outcome = await ledger().execute(store, openCommand(fields));
     if (outcome.kind !== 'account') throw new Error(outcome.kind);
     return outcome.account.id;
   }
@@ -63,7 +70,7 @@ function races(create: () => Promise<TestDatabase>, ledgerCount: number): void {
   const settle = (n: number, accountId: string) =>
     ledger(n).execute(store, { kind: 'settle', accountId, aheadMs: 0 });
   const debit = (n: number, accountId: string, amount: bigint) =>
-    ledger(n).debit(store, { accountId, amount, reference: 'r', key: newId() });
+    ledger(n).execute(store, debitCommand({ accountId, amount, reference: 'r', key: newId() }));
 
   async function holdId(accountId: string, amount: bigint): Promise<string> {
     const outcome = await hold(0, accountId, amount);
@@ -115,8 +122,8 @@ function races(create: () => Promise<TestDatabase>, ledgerCount: number): void {
     const id = await open(0n);
     const terms = { expiresAt: Date.now() + 3_600_000, category: 'promotional' as const };
     const credit = { accountId: id, reference: 'r', amount: 30n };
-    await ledger().credit(store, { ...credit, key: newId(), terms });
-    await ledger().credit(store, { ...credit, key: newId() });
+    await ledger().execute(store, creditCommand({ ...credit, key: newId(), terms }));
+    await ledger().execute(store, creditCommand({ ...credit, key: newId() }));
     const outcomes = await times(120, (n) => (n % 3 === 0 ? debit(n, id, 1n) : hold(n, id, 1n)));
     const debits = count(outcomes, 'transaction');
     const holds = count(outcomes, 'hold');
@@ -190,7 +197,7 @@ function races(create: () => Promise<TestDatabase>, ledgerCount: number): void {
     const id = await open(5n);
     const terms = { expiresAt: Date.now() + 1_000 };
     const credit = { accountId: id, amount: 7n, reference: 'r', key: newId(), terms };
-    expect(codes([await ledger().credit(store, credit)])).toEqual(['transaction']);
+    expect(codes([await ledger().execute(store, creditCommand(credit))])).toEqual(['transaction']);
     await new Promise((done) => setTimeout(done, 1_020));
     expect(await position(id)).toEqual({ balance: 5n, held: 0n, available: 5n });
     await times(20, (n) => (n % 2 === 0 ? settle(n, id) : debit(n, id, 6n)));

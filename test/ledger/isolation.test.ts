@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { openCommand } from '../../src/ledger/commands.js';
 import {
   Ledger,
   listKeys,
@@ -88,7 +89,7 @@ onEngine(POSTGRES, (engine) => {
       onLane: (work) => onLane((lane) => work(asking(lane))),
     });
     const fields = { customerId: 'c', name: 'n', unitLabel: 'u', initialBalance: 1n };
-    const opened = await ledger.open(await createStore(database.engine), fields);
+    const opened = await ledger.execute(await createStore(database.engine), openCommand(fields));
     expect(opened.kind).toBe('account');
     const migration = { version: 9999, name: 'next', sql: 'select 1;' };
     await database.engine.onSession((lane) => apply(asking(lane), migration));

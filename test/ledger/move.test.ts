@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openCommand } from '../../src/ledger/commands.js';
 import {
   checkExport,
   type Engine,
@@ -154,7 +155,7 @@ onEngine(POSTGRES, () => {
     const [store] = await listStores(from.engine.reader);
     const ledger = new Ledger(to.engine);
     const opening = { customerId: 'late', name: 'a', unitLabel: 'u', initialBalance: 0n };
-    expect(await ledger.open(store!, opening)).toMatchObject({
+    expect(await ledger.execute(store!, openCommand(opening))).toMatchObject({
       kind: 'refused',
       refusal: { code: 'unavailable', message: expect.stringMatching(unfinished) },
     });

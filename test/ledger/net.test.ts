@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Posting } from '../../src/core/model.js';
-import { postCommand } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  openCommand,
+  postCommand,
+  reverseCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
@@ -34,11 +39,11 @@ onEngines((engine) => {
   const opened = async () => {
     await ledger.setClock(store, T0);
     const fields = { customerId: newId(), name: 'a', unitLabel: 'u', initialBalance: 0n };
-    const outcome = await ledger.open(store, fields);
+    const outcome = await ledger.execute(store, openCommand(fields));
     if (outcome.kind !== 'account') throw new Error(outcome.kind);
     const { id: accountId } = outcome.account;
     const movement = { accountId, amount: 100n, reference: 'r', key: newId() };
-    await ledger.credit(store, { ...movement, terms: { expiresAt: T0 + 1_000 } });
+    await ledger.execute(store, creditCommand({ ...movement, terms: { expiresAt: T0 + 1_000 } }));
     const grant = async () => {
       return (await ledger.funds.grants(store, accountId, undefined, PAGE)).items[0]!;
     };
@@ -73,7 +78,7 @@ onEngines((engine) => {
     expect(former.drawdowns).toMatchObject([{ line: 0, amount: 100n }]);
     expect((await grant()).remaining).toBe(0n);
     await isClean();
-    const reversal = await ledger.reverse(store, former.id);
+    const reversal = await ledger.execute(store, reverseCommand(former.id));
     expect(reversal).toMatchObject({ kind: 'transaction', replayed: false });
     expect((await grant()).remaining).toBe(100n);
     await isClean();

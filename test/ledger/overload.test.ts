@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { reverseCommand } from '../../src/ledger/commands.js';
 import { KeyRing } from '../../src/ledger/index.js';
 import { QUEUE_MAX, STORE_QUEUE_MAX } from '../../src/ledger/write/batcher.js';
 import type { Engine } from '../../src/store/engine/db.js';
@@ -38,7 +39,7 @@ onEngines((engine) => {
     gate = new Promise((resolve) => {
       open = resolve;
     });
-    const reverse = () => ledger.reverse(store, newId());
+    const reverse = () => ledger.execute(store, reverseCommand(newId()));
     // The store's one batch in flight takes the first; what comes after waits behind the gate.
     const held = [reverse()];
     while (ledger.waiting > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -57,9 +58,11 @@ onEngines((engine) => {
     const key = await server.addKey({ store: 'another store' });
     const { store: other } = (await new KeyRing(database.engine.keys).authenticate(key))!;
     const room = QUEUE_MAX - STORE_QUEUE_MAX;
-    for (let n = 0; n < room; n++) held.push(ledger.reverse(other, newId()));
+    for (let n = 0; n < room; n++) held.push(ledger.execute(other, reverseCommand(newId())));
     expect(ledger.waiting).toBe(QUEUE_MAX);
-    expect(await ledger.reverse(other, newId())).toMatchObject({ refusal: { code: 'overloaded' } });
+    expect(await ledger.execute(other, reverseCommand(newId()))).toMatchObject({
+      refusal: { code: 'overloaded' },
+    });
     // Reads wait for nobody.
     expect(await api.balance(id)).toBe('0');
     open();

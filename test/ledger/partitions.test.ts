@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Uuid } from '../../src/core/id.js';
-import { creditCommand, debitCommand, postCommand } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  openCommand,
+  postCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { BATCH_MAX, partitionOf } from '../../src/ledger/write/store-queue.js';
 import { newId } from '../../src/store/ids.js';
@@ -42,7 +47,7 @@ onEngines((engine) => {
 
     async function open(initialBalance: bigint): Promise<Uuid> {
       const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance };
-      const opened = await ledger.open(store, fields);
+      const opened = await ledger.execute(store, openCommand(fields));
       if (opened.kind !== 'account') throw new Error(opened.kind);
       return opened.account.id;
     }

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { creditCommand, holdCommand } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import { SETTLED_MAX } from '../../src/ledger/write/load-funds.js';
 import { newId } from '../../src/store/ids.js';
@@ -43,7 +48,7 @@ onEngines((engine) => {
     async function fill(): Promise<string> {
       await ledger.setClock(store, T0);
       const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance: 5n };
-      const opened = await ledger.open(store, fields);
+      const opened = await ledger.execute(store, openCommand(fields));
       if (opened.kind !== 'account') throw new Error(opened.kind);
       const accountId = opened.account.id;
       const credits = Array.from({ length: GRANTS }, (_, n) =>
@@ -88,7 +93,7 @@ onEngines((engine) => {
     test('is settled in parts before a debit, none of which tears an instant', async () => {
       const accountId = await fill();
       const debit = { accountId, amount: 5n, reference: 'r', key: newId() };
-      expect((await ledger.debit(store, debit)).kind).toBe('transaction');
+      expect((await ledger.execute(store, debitCommand(debit))).kind).toBe('transaction');
       expect(commits()).toBe(2);
       expect(await historyOf(accountId)).toEqual([...expected(), [-5, T0 + 10_000]]);
     });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { creditCommand, openCommand } from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import type { Db, Statement } from '../../src/store/engine/db.js';
 import { newId } from '../../src/store/ids.js';
@@ -418,17 +419,20 @@ onEngine(POSTGRES, (engine) => {
 
     test('forgets the plans that it made then', async () => {
       const store = await createStore(database.engine);
-      const opened = await ledger.open(store, {
-        customerId: 'c',
-        name: 'n',
-        unitLabel: 'u',
-        initialBalance: 1n,
-      });
+      const opened = await ledger.execute(
+        store,
+        openCommand({
+          customerId: 'c',
+          name: 'n',
+          unitLabel: 'u',
+          initialBalance: 1n,
+        }),
+      );
       if (opened.kind !== 'account') throw new Error('It must open.');
       const accountId = opened.account.id;
       const batch = async (n: number) => {
         const movement = { accountId, amount: 1n, reference: 'r', key: `batch ${n}` };
-        const outcome = await ledger.credit(store, movement);
+        const outcome = await ledger.execute(store, creditCommand(movement));
         expect(outcome).toMatchObject({ kind: 'transaction', replayed: false });
       };
       // Enough uses for every statement to have a generic plan.

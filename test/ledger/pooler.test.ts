@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { creditCommand, debitCommand, openCommand } from '../../src/ledger/commands.js';
 import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import type { Db, Engine } from '../../src/store/engine/db.js';
 import { openPostgres } from '../../src/store/engine/postgres.js';
@@ -42,7 +43,7 @@ async function end(): Promise<void> {
 
 async function openAccount(ledger: Ledger, store: Awaited<ReturnType<typeof createStore>>) {
   const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance: 50n };
-  const opened = await ledger.open(store, fields);
+  const opened = await ledger.execute(store, openCommand(fields));
   if (opened.kind !== 'account') throw new Error(opened.kind);
   return opened.account.id;
 }
@@ -69,10 +70,10 @@ describe.skipIf(!possible).each(MODES)(
       );
       const move = (amount: bigint) => ({ amount, reference: 'r', key: newId() });
       const debits = Array.from({ length: 100 }, (_, n) =>
-        ledgers[n % 2]!.debit(store, { accountId: one, ...move(1n) }),
+        ledgers[n % 2]!.execute(store, debitCommand({ accountId: one, ...move(1n) })),
       );
       const credits = many.flatMap((accountId) =>
-        ledgers.map((ledger) => ledger.credit(store, { accountId, ...move(3n) })),
+        ledgers.map((ledger) => ledger.execute(store, creditCommand({ accountId, ...move(3n) }))),
       );
       const kinds = (await Promise.all(debits)).map(({ kind }) => kind);
       expect(kinds.filter((kind) => kind === 'transaction')).toHaveLength(50);
@@ -174,8 +175,8 @@ describe.skipIf(!possible).each(SHARED)(
       const accountId = await openAccount(ledgers[0]!, store);
       const before = Date.now() - 60_000;
       const debit = { accountId, amount: 2n, reference: 'r', key: newId() };
-      const made = await ledgers[0]!.debit(store, debit);
-      const again = await ledgers[1]!.debit(store, debit);
+      const made = await ledgers[0]!.execute(store, debitCommand(debit));
+      const again = await ledgers[1]!.execute(store, debitCommand(debit));
       if (made.kind !== 'transaction' || again.kind !== 'transaction') throw new Error(made.kind);
       expect(again.transaction).toEqual(made.transaction);
       expect(made.transaction.createdAt).toBeGreaterThan(before);
@@ -217,7 +218,7 @@ describe.skipIf(!possible)(`a pooler in transaction mode taken for none${reason}
     const accountId = await openAccount(first, store);
     second.reportWrites({ failing: (_, fault) => told.push(fault), working: () => {} });
     const debit = { accountId, amount: 1n, reference: 'r', key: newId() };
-    expect(await second.debit(store, debit)).toMatchObject({
+    expect(await second.execute(store, debitCommand(debit))).toMatchObject({
       kind: 'refused',
       refusal: { code: 'unavailable' },
     });

@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Beginning, compareUse, freeOf } from '../../src/core/funds/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import type { Grant } from '../../src/core/model.js';
-import { debitCommand, holdCommand, voidCommand } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+  postCommand,
+  voidCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { GRANTS } from '../../src/store/rows/rows.js';
@@ -178,19 +185,19 @@ onEngines((engine) => {
     /** An account with a pool, which is used before its grants, and grants in their order. */
     async function open(pool: bigint, grants: readonly bigint[]): Promise<Uuid> {
       const opening = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance: pool };
-      const opened = await ledger.open(store, opening);
+      const opened = await ledger.execute(store, openCommand(opening));
       if (opened.kind !== 'account') throw new Error(opened.kind);
       const accountId = opened.account.id;
       for (const [index, amount] of grants.entries()) {
         const terms = { priority: 60 + index };
-        await ledger.credit(store, { accountId, amount, terms, ...fields() });
+        await ledger.execute(store, creditCommand({ accountId, amount, terms, ...fields() }));
       }
       return accountId;
     }
 
     /** What a debit drew from grants, in order; the rest came from the pool. */
     async function drawn(accountId: Uuid, amount: bigint): Promise<bigint[]> {
-      const outcome = await ledger.debit(store, { accountId, amount, ...fields() });
+      const outcome = await ledger.execute(store, debitCommand({ accountId, amount, ...fields() }));
       if (outcome.kind !== 'transaction') throw new Error(JSON.stringify(outcome));
       return outcome.transaction.drawdowns.map((drawdown) => drawdown.amount);
     }
@@ -221,7 +228,7 @@ onEngines((engine) => {
         { accountId, amount: -50n },
         { accountId: other, amount: 50n },
       ];
-      const outcome = await ledger.post(store, { postings, ...fields() });
+      const outcome = await ledger.execute(store, postCommand({ postings, ...fields() }));
       expect(outcome).toMatchObject({ kind: 'transaction' });
     });
 
@@ -229,12 +236,21 @@ onEngines((engine) => {
       const ones = Array.from({ length: 101 }, () => 1n);
       const accountId = await open(0n, ones.slice(0, 40));
       for (const amount of ones.slice(40)) {
-        await ledger.credit(store, { accountId, amount, terms: { priority: 100 }, ...fields() });
+        await ledger.execute(
+          store,
+          creditCommand({ accountId, amount, terms: { priority: 100 }, ...fields() }),
+        );
       }
       expect(await drawn(accountId, 90n)).toHaveLength(90);
-      const more = await ledger.debit(store, { accountId, amount: 1_000n, ...fields() });
+      const more = await ledger.execute(
+        store,
+        debitCommand({ accountId, amount: 1_000n, ...fields() }),
+      );
       expect(JSON.stringify(more)).toContain('1000 needed, 11 available');
-      const one = await ledger.debit(store, { accountId, amount: 12n, ...fields() });
+      const one = await ledger.execute(
+        store,
+        debitCommand({ accountId, amount: 12n, ...fields() }),
+      );
       expect(JSON.stringify(one)).toContain('12 needed, 11 available');
     });
 

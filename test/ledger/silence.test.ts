@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { reverseCommand } from '../../src/ledger/commands.js';
 import { ANSWER_MS_MAX } from '../../src/ledger/write/batcher.js';
 import type { Engine } from '../../src/store/engine/db.js';
 import { openPostgres } from '../../src/store/engine/postgres.js';
@@ -123,7 +124,7 @@ onEngine(POSTGRES, (engine) => {
   test('while it is being closed: it closes all the same', async () => {
     const { ledger, store } = server;
     proxy.fallSilent({ all: true });
-    const outcome = ledger.reverse(store, store.id);
+    const outcome = ledger.execute(store, reverseCommand(store.id));
     const { milliseconds } = await timed(() => ledger.close());
     expect(await outcome).toMatchObject({ refusal: { code: 'unavailable' } });
     expect(milliseconds).toBeLessThan(ANSWER_MS_MAX + WAIT_MS_MAX);

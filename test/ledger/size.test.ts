@@ -5,6 +5,7 @@ import {
   creditCommand,
   debitCommand,
   holdCommand,
+  openCommand,
   postCommand,
   releaseCommand,
   reverseCommand,
@@ -60,7 +61,7 @@ onEngine(POSTGRES, (engine) => {
 
   async function open(): Promise<string> {
     const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance: 1_000n };
-    const opened = await ledger.open(store, fields);
+    const opened = await ledger.execute(store, openCommand(fields));
     if (opened.kind !== 'account') throw new Error(opened.kind);
     return opened.account.id;
   }
@@ -167,7 +168,10 @@ onEngine(POSTGRES, (engine) => {
         expect(await rowsOf(() => carryOut(command)), name).toBeLessThan(kind.rows);
       }
       const refused = async () => {
-        const outcome = await ledger.debit(store, { ...fields(), amount: 10n ** 9n });
+        const outcome = await ledger.execute(
+          store,
+          debitCommand({ ...fields(), amount: 10n ** 9n }),
+        );
         expect(outcome.kind).toBe('refused');
       };
       expect(await rowsOf(refused), 'a debit of too much').toBeLessThan(kind.rows);

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { holdCommand } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store, Sweeper, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import { findDueAccounts } from '../../src/store/read/clock.js';
 import { uniqueName } from '../harness/api.js';
@@ -30,12 +35,15 @@ onEngines((engine) => {
   });
 
   const open = async () => {
-    const outcome = await ledger.open(store, {
-      customerId: uniqueName('cust'),
-      name: 'default',
-      unitLabel: 'credits',
-      initialBalance: 10n,
-    });
+    const outcome = await ledger.execute(
+      store,
+      openCommand({
+        customerId: uniqueName('cust'),
+        name: 'default',
+        unitLabel: 'credits',
+        initialBalance: 10n,
+      }),
+    );
     if (outcome.kind !== 'account') throw new Error('The account was refused.');
     return outcome.account.id;
   };
@@ -53,7 +61,9 @@ onEngines((engine) => {
         terms: { expiresAt: now + (day + 1) * DAY_MS },
       })),
     );
-    const outcomes = await Promise.all(movements.map((one) => ledger.credit(store, one)));
+    const outcomes = await Promise.all(
+      movements.map((one) => ledger.execute(store, creditCommand(one))),
+    );
     expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['transaction']));
     return ids;
   };
@@ -93,7 +103,7 @@ onEngines((engine) => {
       const sweeper = new Sweeper(ledger, (error) => expect.unreachable(String(error)));
       if (debits < 10) {
         const movement = { accountId: other, amount: 1n, reference: 'use', key: uniqueName('key') };
-        expect((await ledger.debit(store, movement)).kind).toBe('transaction');
+        expect((await ledger.execute(store, debitCommand(movement))).kind).toBe('transaction');
         debits++;
       }
       await sweeper.stop();
@@ -107,7 +117,7 @@ onEngines((engine) => {
     const { now } = await ledger.clock(store);
     const of = (amount: bigint) => ({ accountId, amount, reference: 'r', key: uniqueName('key') });
     const terms = { expiresAt: now + DAY_MS, priority: 0 };
-    await ledger.credit(store, { ...of(4n), terms });
+    await ledger.execute(store, creditCommand({ ...of(4n), terms }));
     for (const days of [3, 5]) {
       const held = holdCommand({ ...of(2n), expiresInMs: days * DAY_MS });
       expect((await ledger.execute(store, held)).kind).toBe('hold');

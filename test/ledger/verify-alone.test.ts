@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Terms } from '../../src/ledger/commands.js';
-import { captureCommand, holdCommand, voidCommand } from '../../src/ledger/commands.js';
+import {
+  captureCommand,
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+  reverseCommand,
+  voidCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store, sweepStore, verifyLedger } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { damaged } from '../harness/damage.js';
@@ -240,21 +248,21 @@ class Script {
 
   async open(name: string, initialBalance: bigint): Promise<string> {
     const fields = { customerId: 'c', name, unitLabel: 'u', initialBalance };
-    const outcome = await this.ledger.open(this.store, fields);
+    const outcome = await this.ledger.execute(this.store, openCommand(fields));
     if (outcome.kind !== 'account') throw new Error(outcome.kind);
     return outcome.account.id;
   }
 
   async credit(accountId: string, reference: string, amount: bigint, terms?: Terms) {
     const movement = { accountId, reference, amount, key: newId(), terms };
-    const outcome = await this.ledger.credit(this.store, movement);
+    const outcome = await this.ledger.execute(this.store, creditCommand(movement));
     if (outcome.kind !== 'transaction') throw new Error(outcome.kind);
     return outcome.transaction.id;
   }
 
   async debit(accountId: string, reference: string, amount: bigint): Promise<string> {
     const movement = { accountId, reference, amount, key: newId() };
-    const outcome = await this.ledger.debit(this.store, movement);
+    const outcome = await this.ledger.execute(this.store, debitCommand(movement));
     if (outcome.kind !== 'transaction') throw new Error(outcome.kind);
     return outcome.transaction.id;
   }
@@ -275,9 +283,9 @@ async function fill(ledger: Ledger): Promise<void> {
   const draws = await script.open('draws', 0n);
   await script.credit(draws, 'allowance', 50n, {});
   await script.debit(draws, 'use', 30n);
-  await ledger.reverse(store, await script.debit(draws, 'back', 3n));
+  await ledger.execute(store, reverseCommand(await script.debit(draws, 'back', 3n)));
   await script.credit(draws, 'top up', 100n);
-  await ledger.reverse(store, await script.credit(draws, 'taken', 17n, {}));
+  await ledger.execute(store, reverseCommand(await script.credit(draws, 'taken', 17n, {})));
 
   const holds = await script.open('holds', 3n);
   for (const amount of [40n, 41n]) {

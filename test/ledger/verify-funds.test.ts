@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { captureCommand, holdCommand } from '../../src/ledger/commands.js';
+import {
+  captureCommand,
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+  reverseCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, verifyLedger } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { damaged } from '../harness/damage.js';
@@ -48,12 +55,13 @@ const DAMAGE: [kind: string, sql: string][] = [
 async function fill(ledger: Ledger): Promise<void> {
   const store = await createStore(ledger.engine);
   const fields = { customerId: 'c', name: 'a', unitLabel: 'u', initialBalance: 10n };
-  const opened = await ledger.open(store, fields);
+  const opened = await ledger.execute(store, openCommand(fields));
   if (opened.kind !== 'account') throw new Error(opened.kind);
   const of = () => ({ accountId: opened.account.id, reference: 'r', key: newId() });
-  await ledger.credit(store, { ...of(), amount: 50n, terms: { priority: 0 } });
-  const debit = await ledger.debit(store, { ...of(), amount: 7n });
-  if (debit.kind === 'transaction') await ledger.reverse(store, debit.transaction.id);
+  await ledger.execute(store, creditCommand({ ...of(), amount: 50n, terms: { priority: 0 } }));
+  const debit = await ledger.execute(store, debitCommand({ ...of(), amount: 7n }));
+  if (debit.kind === 'transaction')
+    await ledger.execute(store, reverseCommand(debit.transaction.id));
   for (const amount of [undefined, 2n]) {
     const command = holdCommand({ ...of(), amount: 5n, expiresInMs: 3_600_000 });
     await ledger.execute(store, command);

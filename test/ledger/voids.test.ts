@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { holdCommand, releaseCommand, voidCommand } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  holdCommand,
+  openCommand,
+  releaseCommand,
+  voidCommand,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { readVoids } from '../../src/store/read/funds.js';
@@ -28,10 +34,13 @@ onEngines((engine) => {
   async function voided(held: bigint): Promise<string> {
     const fields = { customerId: 'c', name: `held ${held}`, unitLabel: 'u', initialBalance: 0n };
     await ledger.setClock(store, T0);
-    const opened = await ledger.open(store, fields);
+    const opened = await ledger.execute(store, openCommand(fields));
     if (opened.kind !== 'account') throw new Error(opened.kind);
     const movement = () => ({ accountId: opened.account.id, reference: 'r', key: newId() });
-    await ledger.credit(store, { ...movement(), amount: 9n, terms: { priority: 0 } });
+    await ledger.execute(
+      store,
+      creditCommand({ ...movement(), amount: 9n, terms: { priority: 0 } }),
+    );
     const hold = holdCommand({ ...movement(), amount: held || 1n, expiresInMs: 60_000 });
     if (held > 0n) await ledger.execute(store, hold);
     const page = { limit: 1, after: undefined, before: undefined };

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openCommand } from '../../src/ledger/commands.js';
 import {
   ensureKey,
   generateKey,
@@ -55,7 +56,7 @@ class Real {
   async open(): Promise<void> {
     const name = `account ${this.accounts.length}`;
     const fields = { customerId: 'c', name, unitLabel: 'u', initialBalance: 0n };
-    const outcome = await this.ledger.open(this.store, fields);
+    const outcome = await this.ledger.execute(this.store, openCommand(fields));
     if (outcome.kind === 'account') this.accounts.push(outcome.account.id);
   }
 

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AMOUNT_MAX } from '../../src/core/amount.js';
+import {
+  creditCommand,
+  debitCommand,
+  openCommand,
+  postCommand,
+  reverseCommand,
+  statusCommand,
+} from '../../src/ledger/commands.js';
 import { ensureKey, generateKey, KeyRing, Ledger, type Store } from '../../src/ledger/index.js';
 import type { Outcome } from '../../src/ledger/write/outcome.js';
 import { newId } from '../../src/store/ids.js';
@@ -155,28 +163,32 @@ class Real {
       case 'open': {
         const { customer, name, seed } = given;
         const fields = { customerId: customer, name, unitLabel: 'credits', initialBalance: seed };
-        return ledger.open(store, fields);
+        return ledger.execute(store, openCommand(fields));
       }
       case 'credit':
       case 'debit': {
         const { amount, reference, key } = given;
         const accountId = account(given.account);
-        return ledger[given.kind](store, { accountId, amount, reference, key });
+        const command = given.kind === 'credit' ? creditCommand : debitCommand;
+        return ledger.execute(store, command({ accountId, amount, reference, key }));
       }
       case 'post': {
         const postings = given.lines.map(([index, amount]) => ({
           accountId: account(index),
           amount,
         }));
-        return ledger.post(store, { postings, reference: given.reference, key: given.key });
+        return ledger.execute(
+          store,
+          postCommand({ postings, reference: given.reference, key: given.key }),
+        );
       }
       case 'reverse': {
         const original = this.transactions[given.transaction] ?? newId();
         const on = given.account === undefined ? undefined : account(given.account);
-        return ledger.reverse(store, original, on);
+        return ledger.execute(store, reverseCommand(original, on));
       }
       default:
-        return ledger.setStatus(store, given.kind, account(given.account));
+        return ledger.execute(store, statusCommand(given.kind, account(given.account)));
     }
   }
 

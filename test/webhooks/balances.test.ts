@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OWN_EVENTS } from '../../src/core/events/names.js';
-import { debitCommand, holdCommand, type Terms } from '../../src/ledger/commands.js';
+import {
+  creditCommand,
+  debitCommand,
+  holdCommand,
+  openCommand,
+  type Terms,
+} from '../../src/ledger/commands.js';
 import { Ledger, type Store } from '../../src/ledger/index.js';
 import { newId } from '../../src/store/ids.js';
 import { onEngines, type TestDatabase } from '../harness/engines.js';
@@ -30,7 +36,7 @@ onEngines((engine) => {
     async function open(initialBalance: bigint): Promise<string> {
       await ledger.setClock(store, T0);
       const fields = { customerId: 'c', name: newId(), unitLabel: 'u', initialBalance };
-      const opened = await ledger.open(store, fields);
+      const opened = await ledger.execute(store, openCommand(fields));
       if (opened.kind !== 'account') throw new Error(opened.kind);
       return opened.account.id;
     }
@@ -38,9 +44,10 @@ onEngines((engine) => {
     const of = (accountId: string, amount: bigint, terms?: Terms) => {
       return { accountId, amount, reference: 'r', key: newId(), terms };
     };
-    const debit = (accountId: string, amount: bigint) => ledger.debit(store, of(accountId, amount));
+    const debit = (accountId: string, amount: bigint) =>
+      ledger.execute(store, debitCommand(of(accountId, amount)));
     const credit = (accountId: string, amount: bigint, terms?: Terms) =>
-      ledger.credit(store, of(accountId, amount, terms));
+      ledger.execute(store, creditCommand(of(accountId, amount, terms)));
     const hold = (accountId: string, amount: bigint) =>
       ledger.execute(store, holdCommand({ ...of(accountId, amount), expiresInMs: HOUR }));
 

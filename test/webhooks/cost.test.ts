@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { debitCommand, openCommand } from '../../src/ledger/commands.js';
 import type { Store } from '../../src/ledger/index.js';
 import { type Engine, ensureKey, Ledger, listStores, migrate } from '../../src/ledger/index.js';
 import { openMemory } from '../harness/pglite.js';
@@ -29,7 +30,7 @@ beforeAll(async () => {
   ledger = new Ledger(engine);
   ledger.onEvents(() => rung++);
   const account = { customerId: 'c', name: 'n', unitLabel: 'u', initialBalance: 99n };
-  const opened = await ledger.open(store, account);
+  const opened = await ledger.execute(store, openCommand(account));
   if (opened.kind !== 'account') throw new Error('The account was refused.');
   accountId = opened.account.id;
 });
@@ -47,7 +48,10 @@ async function debit(): Promise<string[]> {
   read.length = 0;
   rung = 0;
   const key = `key ${++debits}`;
-  const outcome = await ledger.debit(store, { accountId, amount: 1n, reference: 'r', key });
+  const outcome = await ledger.execute(
+    store,
+    debitCommand({ accountId, amount: 1n, reference: 'r', key }),
+  );
   expect(outcome.kind).toBe('transaction');
   return verbsOf(sent);
 }

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { formatId } from '../../src/core/id.js';
+import { debitCommand, openCommand, statusCommand } from '../../src/ledger/commands.js';
 import { type Engine, openPostgres } from '../../src/ledger/index.js';
 import { readDue, readFresh } from '../../src/store/webhooks/outbox.js';
 import { sweepDeliveries } from '../../src/webhooks/delivery/retention.js';
@@ -290,7 +291,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     const accounts: string[] = [];
     for (let i = 0; i < 20; i++) {
       const account = { customerId: name + i, name: 'n', unitLabel: 'u', initialBalance: 99_999n };
-      const opened = await ledger.open(store, account);
+      const opened = await ledger.execute(store, openCommand(account));
       if (opened.kind === 'account') accounts.push(opened.account.id);
     }
     const committed = new Map<string, number>();
@@ -301,7 +302,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       const reference = `${name} ${n}`;
       const movement = { accountId: accounts[n % 20]!, amount: 1n, reference, key: reference };
-      const debit = ledger.debit(store, movement).then(() => {
+      const debit = ledger.execute(store, debitCommand(movement)).then(() => {
         committed.set(reference, performance.now());
       });
       pending.push(debit);
@@ -414,7 +415,7 @@ describe.skipIf(!hasPostgres)('in one process', () => {
     await sweepDeliveries(reader, 0, () => false);
     expect(await rows('deliveries'), 'it is still due').toBe(1);
     const cli = await call(server.url, 'POST', '/v1/webhooks', { delivery_mode: 'cli' });
-    await server.ledger.setStatus(server.store, 'freeze', await accountIdOf(id));
+    await server.ledger.execute(server.store, statusCommand('freeze', await accountIdOf(id)));
     await call(server.url, 'POST', `/v1/webhooks/${cli.body.id}/test`);
     expect(await rows('outbox')).toBe(1);
     for (const webhook of [first, cli.body.id]) {

@@ -4,6 +4,7 @@ import type { OPERATIONS, Operation, OperationName } from '../../contract/operat
 import type { Refusal } from '../../core/errors.js';
 import { parseEntryId } from '../../core/id.js';
 import type { EntryFilter, Ledger, Store } from '../../ledger/index.js';
+import { openCommand, reverseCommand, statusCommand } from '../../ledger/index.js';
 import { entriesCsv } from '../present/csv.js';
 import type { Exports } from '../present/exports.js';
 import {
@@ -50,14 +51,17 @@ export const HANDLERS: Handlers = {
   createAccount: async ({ ledger, store, body }) =>
     accountReply(
       store,
-      await ledger.open(store, {
-        customerId: body.customer_id,
-        name: body.name,
-        unitLabel: body.unit_label,
-        initialBalance: BigInt(body.initial_balance ?? '0'),
-        terms: termsOf(body),
-        metadata: body.metadata ?? null,
-      }),
+      await ledger.execute(
+        store,
+        openCommand({
+          customerId: body.customer_id,
+          name: body.name,
+          unitLabel: body.unit_label,
+          initialBalance: BigInt(body.initial_balance ?? '0'),
+          terms: termsOf(body),
+          metadata: body.metadata ?? null,
+        }),
+      ),
     ),
 
   listAccounts: async ({ ledger, store, query }) => {
@@ -92,13 +96,16 @@ export const HANDLERS: Handlers = {
   },
 
   freezeAccount: async ({ ledger, store, params }) =>
-    accountReply(store, await ledger.setStatus(store, 'freeze', accountId(params.id))),
+    accountReply(store, await ledger.execute(store, statusCommand('freeze', accountId(params.id)))),
 
   unfreezeAccount: async ({ ledger, store, params }) =>
-    accountReply(store, await ledger.setStatus(store, 'unfreeze', accountId(params.id))),
+    accountReply(
+      store,
+      await ledger.execute(store, statusCommand('unfreeze', accountId(params.id))),
+    ),
 
   closeAccount: async ({ ledger, store, params }) =>
-    accountReply(store, await ledger.setStatus(store, 'close', accountId(params.id))),
+    accountReply(store, await ledger.execute(store, statusCommand('close', accountId(params.id)))),
 
   creditAccount: async ({ ledger, store, params, body }) =>
     transactionReply(store, await ledger.execute(store, creditOf(params.id, body))),
@@ -109,7 +116,7 @@ export const HANDLERS: Handlers = {
   reverseTransaction: async ({ ledger, store, params, body }) => {
     const account = accountId(params.id);
     const original = transactionId(body.transaction_id, 'original');
-    return transactionReply(store, await ledger.reverse(store, original, account));
+    return transactionReply(store, await ledger.execute(store, reverseCommand(original, account)));
   },
 
   postTransaction: async ({ ledger, store, body }) =>
@@ -126,7 +133,7 @@ export const HANDLERS: Handlers = {
   }),
 
   reverseTransactionById: async ({ ledger, store, params }) =>
-    transactionReply(store, await ledger.reverse(store, transactionId(params.id))),
+    transactionReply(store, await ledger.execute(store, reverseCommand(transactionId(params.id)))),
 
   ...FUNDS_HANDLERS,
 
