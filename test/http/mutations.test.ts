@@ -13,7 +13,7 @@ import { anyMutant, type Mutant, type Pool, routesOf } from './mutations.js';
 
 /** On both engines together, for what they do differently is little. */
 const ROUNDS = 10;
-const ROUNDS_OF_PGLITE = POSTGRES.available ? 4 : ROUNDS;
+const ROUNDS_OF_PGLITE = POSTGRES.available ? (PGLITE.available ? 4 : 0) : ROUNDS;
 const REQUESTS_A_ROUND = 1_000;
 const AT_ONCE = 20;
 /** A hundred or more are to be expected of the least of them. */

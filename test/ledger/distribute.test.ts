@@ -7,6 +7,7 @@ import { isLost } from '../../src/store/engine/sqlstate.js';
 import { distribute } from '../../src/store/schema/distribute.js';
 import { LEDGER_TABLES } from '../../src/store/schema/tables.js';
 import { onEngine, POSTGRES, type TestDatabase } from '../harness/engines.js';
+import { suiteMode } from '../harness/pgbouncer.js';
 
 /** What can be said of Citus without it; the rest is in `test/citus`. */
 
@@ -98,7 +99,8 @@ onEngine(POSTGRES, ({ create }) => {
   const settingOf = async (lane: Db, name: string) =>
     (await lane.query(`select current_setting('${name}', true) as value`)).rows[0].value;
 
-  test.skipIf(inject('postgres')?.citus)(
+  // Behind a pooler a session is nobody's, so that nothing can be set in it beforehand.
+  test.skipIf(inject('postgres')?.citus || suiteMode() !== undefined)(
     'a lane plans with values where there is Citus, and tells workers when to give up',
     async () => {
       await database.engine.onLane(async (lane) => {
