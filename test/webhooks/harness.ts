@@ -23,6 +23,7 @@ import {
 import { createApp, listen } from '../../src/server/index.js';
 import { createSpread, dropSpread } from '../harness/citus.js';
 import { findBinaries } from '../harness/cluster.js';
+import { databaseUrl, onServer } from '../harness/database.js';
 
 /** What the webhook tests share: a throw-away PostgreSQL, receivers, servers and patience. */
 
@@ -54,16 +55,28 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Where databases are made, each by a name. */
+export interface TestPostgres extends Closable {
+  database(name: string): Promise<string>;
+}
+
 /**
  * Starts a PostgreSQL cluster of its own, which is gone after `close`; where there is Citus to test
- * on, it is a database of that.
+ * on, it is that.
  */
-export async function startPostgres(): Promise<Closable & { url: string }> {
+export async function startPostgres(): Promise<TestPostgres> {
   const given = inject('postgres');
   if (given?.citus) {
-    const name = `tallystick_webhooks_${process.pid}`;
-    const url = await createSpread(given.url, name);
-    return { url, close: () => dropSpread(given.url, name) };
+    const made: string[] = [];
+    return {
+      database(name) {
+        made.push(`tallystick_${name}_${process.pid}`);
+        return createSpread(given.url, made.at(-1)!);
+      },
+      async close() {
+        for (const name of made) await dropSpread(given.url, name);
+      },
+    };
   }
   const bin = findBinaries();
   if (bin === undefined) throw new Error('There is no PostgreSQL here.');
@@ -80,8 +93,12 @@ export async function startPostgres(): Promise<Closable & { url: string }> {
   execFileSync(...as('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-N'), options);
   const settings = `-p ${port} -k ${directory} -c listen_addresses=127.0.0.1 -c fsync=off`;
   execFileSync(...as('pg_ctl', '-D', data, '-w', '-o', settings, 'start'), options);
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   return {
-    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    async database(name) {
+      await onServer(url, `create database ${name}`);
+      return databaseUrl(url, name);
+    },
     async close() {
       execFileSync(...as('pg_ctl', '-D', data, '-m', 'immediate', 'stop'), options);
       rmSync(directory, { recursive: true, force: true });

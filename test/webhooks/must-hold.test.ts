@@ -35,12 +35,7 @@ beforeAll(async () => {
 afterAll(() => cluster.close());
 
 beforeEach(async () => {
-  const name = `hooks_${++databases}`;
-  const admin = new pg.Client({ connectionString: cluster.url });
-  await admin.connect();
-  await admin.query(`create database ${name}`);
-  await admin.end();
-  databaseUrl = cluster.url.replace(/postgres$/, name);
+  databaseUrl = await cluster.database(`hooks_${++databases}`);
 });
 
 async function withRows<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
