@@ -32,7 +32,7 @@ npm run build --silent
 
 # Left out are test/ledger/plans and size, which read the plans and counts of one machine, lanes,
 # silence and move, which are about connections to one machine, schema, which reads its catalogue,
-# test/e2e/verify, of which 5 tests damage by statements that Citus does not plan, and all that start a PostgreSQL of their own to stop it or to begin it empty.
+# test/e2e/verify, of which 5 tests damage by statements that Citus refuses, and all that start a PostgreSQL of their own to stop it or to begin it empty.
 status=0
 npx vitest run -t PostgreSQL \
   test/ledger/balance-at.test.ts test/ledger/counted.test.ts test/ledger/history.test.ts \
