@@ -3,8 +3,14 @@ import { parseInstant } from '../../contract/fields.js';
 import type { OPERATIONS, Operation, OperationName } from '../../contract/operations.js';
 import type { Refusal } from '../../core/errors.js';
 import { parseEntryId } from '../../core/id.js';
-import type { EntryFilter, Ledger, Store } from '../../ledger/index.js';
-import { openCommand, reverseCommand, statusCommand } from '../../ledger/index.js';
+import {
+  type EntryFilter,
+  type Ledger,
+  openCommand,
+  reverseCommand,
+  type Store,
+  statusCommand,
+} from '../../ledger/index.js';
 import { entriesCsv } from '../present/csv.js';
 import type { Exports } from '../present/exports.js';
 import {

@@ -1,5 +1,6 @@
 import type { Uuid } from '../../core/id.js';
 import type { Db } from '../engine/db.js';
+import { epochOf } from '../rows/columns.js';
 import { dueGrant, endedHold } from '../rows/ended.js';
 import { MOMENT } from '../write/find.js';
 
@@ -37,7 +38,7 @@ export async function advanceClock(
 export async function readClockOf(db: Db, storeId: Uuid): Promise<{ now: number; real: boolean }> {
   const { rows } = await db.query(
     `with ${MOMENT}
-      select (date_part('epoch', instant) * 1000)::bigint::text as now, clock is null as real
+      select ${epochOf('instant')} as now, clock is null as real
       from moment, tallystick.stores where store_id = $1`,
     [storeId],
   );

@@ -1,7 +1,7 @@
 /**
- * What `core/due.ts` says of what has ended, as conditions on rows, for what an index narrows:
- * what a statement reads of an account, which accounts a sweep visits, and the lists of one
- * status. `test/ledger/ended.test.ts` compares each with core.
+ * What `core/funds/due.ts` says of what has ended, as conditions on rows, for what an index
+ * narrows: what a statement reads of an account, which accounts a sweep visits, and the lists of
+ * one status. `test/ledger/ended.test.ts` compares each with core.
  *
  * Each is given the text of an instant, which is in the past only from the next one on.
  */

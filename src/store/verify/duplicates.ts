@@ -1,4 +1,4 @@
-/** What must be unique in a store, as SQL that selects what is not; see `verify-checks.ts`. */
+/** What must be unique in a store, as SQL that selects what is not; see `checks.ts`. */
 
 export interface Duplicate {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { pools } from './pools.js';
 import { firstOfEach, nextPlace, UUID_MAX, UUID_MIN, type Walk } from './walk.js';
 
-/** What must hold of grants, drawdowns and holds, in the style of `verify-checks.ts`. */
+/** What must hold of grants, drawdowns and holds, in the style of `checks.ts`. */
 
 const accounts: Walk = {
   name: 'funds',

@@ -6,7 +6,7 @@ import { DUPLICATES } from './duplicates.js';
 import { FUND_WALKS } from './funds.js';
 import type { Walk } from './walk.js';
 
-/** Runs the checks of `verify-checks.ts` over one store, a bounded range of rows at a time. */
+/** Runs the checks of `checks.ts` over one store, a bounded range of rows at a time. */
 
 /** How many rows one statement looks at: some 100 ms of work, and a few megabytes. */
 const RANGE_ROWS = 50_000;

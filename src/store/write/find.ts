@@ -4,6 +4,7 @@ import type { Account, Drawdown, Entry, Transaction } from '../../core/model.js'
 import { nameKeys } from '../../core/model.js';
 import { type KeyHolder, nameOwnerKey } from '../../core/state.js';
 import { type Db, plainArray, type Result, type Statement, textArray } from '../engine/db.js';
+import { epochOf } from '../rows/columns.js';
 import { ACCOUNTS, ENTRIES, TRANSACTIONS } from '../rows/rows.js';
 
 /**
@@ -14,7 +15,7 @@ import { ACCOUNTS, ENTRIES, TRANSACTIONS } from '../rows/rows.js';
 
 /** A store's instant, from its row. */
 const INSTANT = "coalesce(clock, date_trunc('milliseconds', clock_timestamp()))";
-const NOW = `(date_part('epoch', ${INSTANT}) * 1000)::bigint::text as now`;
+const NOW = `${epochOf(INSTANT)} as now`;
 
 /**
  * The store's instant, of which `$1` is the id, for a statement that needs it beside what it
