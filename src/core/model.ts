@@ -81,7 +81,9 @@ export interface Remarks {
 }
 
 /** A reference, and whatever else is noted. */
-export type Noted = Pick<Remarks, 'reference'> & Partial<Remarks>;
+export type Noted = Pick<Remarks, 'reference'> & {
+  readonly [Field in Exclude<keyof Remarks, 'reference'>]?: Remarks[Field] | undefined;
+};
 
 export function remarksOf({ reference, description = null, metadata = null }: Noted): Remarks {
   return { reference, description, metadata };

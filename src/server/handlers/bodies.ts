@@ -3,6 +3,7 @@ import { parseInstant } from '../../contract/fields.js';
 import type { captureBody, holdBody } from '../../contract/funds-schema.js';
 import type { creditBody, movementBody, postBody } from '../../contract/schema.js';
 import { RefusalError, refuse } from '../../core/errors.js';
+import { remarksOf } from '../../core/model.js';
 import {
   captureCommand,
   creditCommand,
@@ -13,7 +14,6 @@ import {
   type Terms,
 } from '../../ledger/index.js';
 import { accountId, holdId } from './ids.js';
-import { remarksOf } from './remarks.js';
 
 /**
  * Makes commands of request bodies, for single requests and for the operations of a bulk request.

@@ -1,15 +1,8 @@
 import type { z } from 'zod';
-import type { listEntriesQuery, movementBody } from '../../contract/schema.js';
+import type { listEntriesQuery } from '../../contract/schema.js';
 import type { NotedFilter, Remarks } from '../../ledger/index.js';
 
 /** What callers note on a movement, between the wire and the ledger. */
-
-export function remarksOf(
-  body: Pick<z.output<typeof movementBody>, 'reference' | 'description' | 'metadata'>,
-): Remarks {
-  const { reference, description = null, metadata = null } = body;
-  return { reference, description, metadata };
-}
 
 export function notedFilter(query: z.output<typeof listEntriesQuery>): NotedFilter {
   const { reference, description } = query;
