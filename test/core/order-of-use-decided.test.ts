@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { settled } from '../../src/core/funds/due.js';
 import { sumOf } from '../../src/core/funds/funds.js';
 import { usableParts } from '../../src/core/funds/position.js';
 import type { Grant } from '../../src/core/model.js';
@@ -59,7 +60,7 @@ describe('through decide', () => {
     life.debit(NOW, 13n);
     life.reverse(NOW + 1, life.transactions.at(-1)!.id);
     expect(drawn(life)).toBe('g1:-10');
-    expect(textOf(usableParts(life.funds, NOW + 1))).toBe('g1:10 pool:5');
+    expect(textOf(usableParts(settled(life.funds, NOW + 1), NOW + 1))).toBe('g1:10 pool:5');
   });
 
   test('Bursar settles what it reserved: a capture draws what its hold kept', () => {
@@ -89,8 +90,8 @@ describe('through decide', () => {
     const life = new Life(funds(0n, []));
     life.credit(NOW, 7n, { expiresAt: 5_000 });
     expect(life.account.balance).toBe(7n);
-    expect(usableParts(life.funds, NOW)).toHaveLength(1);
-    expect(sumOf(usableParts(life.funds, NOW))).toBe(7n);
+    expect(usableParts(settled(life.funds, NOW), NOW)).toHaveLength(1);
+    expect(sumOf(usableParts(settled(life.funds, NOW), NOW))).toBe(7n);
   });
 
   test('credits made in one batch are used in the order of use, not of the batch', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { settled } from '../../src/core/funds/due.js';
 import { compareUse, sumOf, takeFrom } from '../../src/core/funds/funds.js';
 import { usableParts } from '../../src/core/funds/position.js';
 import { NOW, TABLES } from './order-of-use.js';
@@ -11,7 +12,7 @@ describe.each(Object.entries(TABLES))('%s', (_, rows) => {
       const life = new Life(funds(pool, order, holds));
       // What has ended is no part before it is booked either; only holds must have ended first.
       if (holds.length > 0) life.at(at, { kind: 'settle', accountId: A, aheadMs: 0 });
-      const parts = usableParts(life.funds, at);
+      const parts = usableParts(settled(life.funds, at), at);
       expect(textOf(takeFrom(parts, take ?? sumOf(parts)))).toBe(expected);
     }
   });

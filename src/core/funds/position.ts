@@ -35,11 +35,10 @@ export function fundsOf(
 }
 
 /**
- * What can be used at an instant, part by part, in the order of use, in which the grants are. Of
- * an account's grants, those that come last may be left out.
+ * What can be used at an instant at which the funds are settled, part by part, in the order of
+ * use, in which the grants are. Of an account's grants, those that come last may be left out.
  */
-export function usableParts(funds: Funds, at: number): Part[] {
-  const { account, grants } = settled(funds, at);
+export function usableParts({ account, grants }: Funds, at: number): Part[] {
   const poolRank = rankOfPool(account);
   const parts: Part[] = [];
   let poolPlace = -1;
