@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PostCommand } from '../../src/core/command.js';
+import type { Funds } from '../../src/core/funds/funds.js';
 import type { Uuid } from '../../src/core/id.js';
 import { type Posting, remarksOf } from '../../src/core/model.js';
 import { seedOf } from '../harness/seed.js';
@@ -160,4 +161,38 @@ test('what was drawn by the former rule is put back as it was drawn', () => {
   expect(life.reverse(1_000, ids(40)).kind).toBe('posted');
   expect(life.left(G1)).toEqual([100n]);
   expect(life.account.balance).toBe(100n);
+});
+
+describe('an account that is taken along to a later instant', () => {
+  const LATER = 5_000;
+  const ends = { expiresAt: 2_000 };
+  const alongWith = (own: Funds) => {
+    const life = new Posts(own);
+    life.accounts.set(B, account({ id: B, name: 'other', balance: 1_000n, postedAt: LATER }));
+    return life;
+  };
+
+  test('has not what a grant had that has ended on the way', () => {
+    const grants = [grant({ id: G1, amount: 100n, remaining: 100n, ...ends })];
+    const life = alongWith(funds(10n, grants));
+    expect(life.post(1_000, [-11n]).kind).toBe('refused');
+    const posted = life.post(1_000, [-10n]);
+    expect(posted.kind).toBe('posted');
+    const drew = life.transactions.map(({ operation, drawdowns }) => [
+      operation,
+      textOf(drawdowns),
+    ]);
+    expect(drew).toEqual([
+      ['post', ''],
+      ['expire', 'g1:100'],
+    ]);
+    expect(life.position(LATER).balance).toBe(0n);
+  });
+
+  test('has what a hold kept that has ended on the way', () => {
+    const pins = [{ grantId: null, amount: 10n }];
+    const life = alongWith(funds(10n, [], [hold({ amount: 10n, remaining: 10n, pins, ...ends })]));
+    expect(life.post(1_000, [-10n]).kind).toBe('posted');
+    expect(life.position(LATER)).toMatchObject({ balance: 0n, held: 0n });
+  });
 });
