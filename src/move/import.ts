@@ -1,5 +1,5 @@
 import type { Engine, Lane } from '../store/engine/db.js';
-import { isLost, sqlstate } from '../store/engine/sqlstate.js';
+import { sqlstate } from '../store/engine/sqlstate.js';
 import { isUnfinished, migrate, pendingMigrations, UNFINISHED } from '../store/schema/migrate.js';
 import {
   analyzeTables,
@@ -49,15 +49,9 @@ export async function importLedger(
   commitRows = COMMIT_ROWS,
 ): Promise<number> {
   await prepare(engine);
-  const before = await engine.onSession(async (lane) => {
-    try {
-      return await new Import(lane, file, onMoved, commitRows).run();
-    } catch (error) {
-      // The session of a broken connection has ended by itself.
-      if (!isLost(error)) await lane.rollback();
-      throw error;
-    }
-  });
+  const before = await engine.onSession((lane) =>
+    new Import(lane, file, onMoved, commitRows).run(),
+  );
   await engine.onSession(analyzeTables);
   return before;
 }

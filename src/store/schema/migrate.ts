@@ -175,31 +175,30 @@ update tallystick.stores set schema = ${version};
 `;
 }
 
-/** Applies one migration; false where another process has applied it meanwhile. */
+/**
+ * Applies one migration; false where another process has applied it meanwhile.
+ *
+ * @param lane of a session, which undoes what fails.
+ */
 export async function apply(lane: Lane, { version, name, sql }: Migration): Promise<boolean> {
   await lane.begin({});
-  try {
-    // This row comes first, so that of two processes one waits here until the other is done,
-    // which may take long. For its tables it waits less: everybody else waits behind it.
-    await lane.query(`set local lock_timeout = '${OTHER_MS_MAX}ms'`);
-    const own = await lane.query(
-      'insert into tallystick.migrations (version, name) values ($1, $2) on conflict do nothing returning 1',
-      [version, name],
-    );
-    await lane.query(`set local lock_timeout = '${TABLE_MS_MAX}ms'`);
-    // Citus changes shards in parallel, and then refuses to write the rows of stores that they
-    // refer to. Where there is no Citus this is a name that means nothing.
-    await lane.query("set local citus.multi_shard_modify_mode = 'sequential'");
-    if (own.rows.length > 0) {
-      const statements = splitStatements(`${sql}\n${markOf(version)}`);
-      for (const statement of statements) await lane.query(statement);
-    }
-    await lane.commit({});
-    return own.rows.length > 0;
-  } catch (error) {
-    await lane.rollback();
-    throw error;
+  // This row comes first, so that of two processes one waits here until the other is done,
+  // which may take long. For its tables it waits less: everybody else waits behind it.
+  await lane.query(`set local lock_timeout = '${OTHER_MS_MAX}ms'`);
+  const own = await lane.query(
+    'insert into tallystick.migrations (version, name) values ($1, $2) on conflict do nothing returning 1',
+    [version, name],
+  );
+  await lane.query(`set local lock_timeout = '${TABLE_MS_MAX}ms'`);
+  // Citus changes shards in parallel, and then refuses to write the rows of stores that they
+  // refer to. Where there is no Citus this is a name that means nothing.
+  await lane.query("set local citus.multi_shard_modify_mode = 'sequential'");
+  if (own.rows.length > 0) {
+    const statements = splitStatements(`${sql}\n${markOf(version)}`);
+    for (const statement of statements) await lane.query(statement);
   }
+  await lane.commit({});
+  return own.rows.length > 0;
 }
 
 /** Splits a migration into statements; a body between `$$` stays whole. */
