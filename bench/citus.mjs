@@ -27,17 +27,18 @@ export async function expectSameSettings(url, settings) {
   }
 }
 
-export function runCommand(url, args) {
+/** @returns the key of a new store. */
+function createKey(url, store) {
+  const args = [MAIN, 'keys', 'create', '--store', store, '--json'];
   const env = { ...process.env, DATABASE_URL: url };
-  return execFileSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env });
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', env })).key;
 }
 
 /** Opens accounts in new stores, and gives each with the key of its store. */
 export async function openStores(url, database, count, accounts) {
   const lines = [];
   for (let number = 0; number < count; number++) {
-    const name = `bench ${Date.now()} ${number}`;
-    const { key } = JSON.parse(runCommand(database, ['keys', 'create', '--store', name, '--json']));
+    const key = createKey(database, `bench ${Date.now()} ${number}`);
     const ids = await openAccounts(url, accounts / count, key);
     lines.push(...ids.map((id) => `${id} ${key}`));
   }

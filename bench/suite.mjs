@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { expectSameSettings, openStores, runCommand } from './citus.mjs';
+import { expectSameSettings, openStores } from './citus.mjs';
 import { startServer } from './cluster.mjs';
 import { api, KEY, load, loadAside, median, memoryOf, openAccounts, spread } from './load.mjs';
 import { MODE, startPooler } from './pooler.mjs';
@@ -384,7 +384,7 @@ export class Suite {
       return;
     }
     await expectSameSettings(target, this.cluster.settings);
-    runCommand(target, ['migrate', '--distribute']);
+    await command(['migrate', '--distribute'], { DATABASE_URL: target });
     const spread = await startServer({ DATABASE_URL: target, TALLYSTICK_API_KEY: KEY });
     try {
       await this.withServer(async ({ url, database }) => {
@@ -401,7 +401,7 @@ export class Suite {
     } finally {
       await spread.stop();
     }
-    runCommand(target, ['verify']);
+    await verify({ DATABASE_URL: target });
   }
 
   /** The same load on two servers in turns. */

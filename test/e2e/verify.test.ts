@@ -27,12 +27,6 @@ import { Cluster, POSTGRES_BINARIES } from './harness.js';
  * The damage is done in a transaction in which `verify` runs too, and which is then undone.
  */
 
-/** Triggers rest, on every machine where there is Citus; on others the name means nothing. */
-const AT_REST = [
-  "set local citus.propagate_set_commands = 'local'",
-  'set local session_replication_role = replica',
-];
-
 /** The subject is the account of `a`, whose newest transaction is a reversal. */
 const A = "(select account_id from tallystick.accounts where name = 'a')";
 const NEWEST = '(select max(transaction_id::text)::uuid from tallystick.transactions)';
@@ -211,7 +205,7 @@ describe.each(engines)('verify on %s', (_name, openEngine) => {
   });
 
   test.each(DAMAGE)('reports %s', async (kind, ...sql) => {
-    const report = await verifyLedger(damaged(engine, [...AT_REST, ...sql]));
+    const report = await verifyLedger(damaged(engine, sql));
     expect(report.clean).toBe(false);
     const difference = report.differences.find((found) => found.kind === kind);
     expect(difference, JSON.stringify(report.differences)).toBeDefined();
